@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -28,6 +29,10 @@ class Device {
   virtual std::string description() const = 0;
   /// Where kernels of this device put their work.
   virtual WorkQueue& queue() = 0;
+
+  /// Runs `body` in the calling thread as this device's host thread and returns when it returns: the thread is pinned
+  /// to where the device wants its host work, and what it spawns stays with the device. One thread at a time.
+  virtual void run_host(const std::function<void()>& body) = 0;
 
   /// A block of zeroed memory aligned to 64 bytes, owned by the device until it is destroyed. Throws
   /// std::bad_alloc where there is not that much.
