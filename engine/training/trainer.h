@@ -1,0 +1,93 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "engine/graph/graph_file.h"
+#include "engine/training/result.h"
+
+namespace lenet_flow {
+
+/// A kernel that threw, or numbers that went bad: the run failed. what() names layer, device, stage and micro-batch.
+/// Exit code 1.
+class RunError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+/// How far a run is. Given to RunOptions::progress every now and then, from the calling thread.
+struct Progress {
+  bool evaluating = false;
+  int epoch = 1, epochs = 1;
+  std::int64_t images = 0, epoch_images = 0;  ///< done in this epoch (or evaluation), and in all of it
+  double images_per_second = 0;
+  double loss = 0;                         ///< mean over this epoch's images so far
+  double seconds_left = 0;                 ///< of the whole run, estimated
+  std::optional<EpochResult> epoch_ended;  ///< set once an epoch, after its evaluation
+};
+
+/// What the command line asks of a run, beside the graph file.
+struct RunOptions {
+  std::filesystem::path graph;
+  GraphOptions changes;                       ///< --set (short forms included) and --map
+  std::filesystem::path data;                 ///< --data, or empty
+  std::optional<std::int64_t> limit;          ///< --limit: the first N training images
+  std::optional<std::filesystem::path> init;  ///< --init
+  std::optional<std::filesystem::path> checkpoint;
+  bool resume = false;
+  std::string command;                                   ///< as typed, for the result
+  const std::atomic<int>* stop = nullptr;                ///< >= 1: finish what is in flight, checkpoint, return
+  std::function<void(const Progress&)> progress;         ///< may be empty
+  std::function<void(const std::string& line)> warning;  ///< each warning as it arises; all are in the result too
+};
+
+/// `run`: trains (or infers, when the file says so), then evaluates on the test split. RunResult::interrupted where
+/// `stop` ended it early (after a checkpoint where one was asked for). Throws InputError (exit code 2), MissingError
+/// (3), RunError (1).
+RunResult run_graph(const RunOptions& options);
+
+/// The test split as the network sees it.
+struct Evaluation {
+  double accuracy = 0, loss = 0;
+  std::int64_t images = 0;
+  std::vector<std::string> class_names;
+  std::vector<std::int32_t> labels, predicted;  ///< one an image
+  std::vector<float> probabilities;             ///< [image][class]; empty unless asked for
+  std::vector<std::string> warnings;
+};
+
+/// `eval`: the test split with the parameters of `parameters`. Same exceptions.
+Evaluation evaluate_graph(const RunOptions& options, const std::filesystem::path& parameters, bool keep_probabilities);
+
+/// `verify`: the same work by the file's schedule and by `sequential`.
+struct Verification {
+  struct Difference {
+    std::string parameter;
+    std::int64_t elements = 0, different = 0;
+    double largest = 0;  ///< largest |a - b|
+  };
+  std::string schedule;
+  std::uint64_t steps = 0;
+  std::int64_t parameters = 0, elements = 0;
+  std::vector<Difference> differences;  ///< only parameters that differ in a bit
+  std::string sha256, reference_sha256;
+  std::vector<std::string> warnings;
+  bool equal() const { return differences.empty(); }
+};
+
+/// Trains `steps` batches (0: one epoch) twice from the same start, by the file's schedule and by `sequential` on the
+/// same devices, and compares every parameter bit for bit. Same exceptions.
+Verification verify_graph(const RunOptions& options, std::uint64_t steps);
+
+/// `check`: everything that can be known without running, as text for a terminal: the network as a table, stages and
+/// links, the schedule (checked for deadlock) and a drawing of the pipeline, memory per device. `warnings` gets one
+/// line each. Data need not be there for known sets. Same exceptions.
+std::string check_graph(const RunOptions& options, std::vector<std::string>& warnings);
+
+}  // namespace lenet_flow
