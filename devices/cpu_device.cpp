@@ -112,4 +112,15 @@ void CpuDevice::read_parameter(const ParameterView& from, std::span<float> to) {
   std::copy_n(from.data, to.size(), to.begin());
 }
 
+void CpuDevice::accumulate(const float* from, float* to, std::int64_t floats, bool first) {
+  constexpr std::int64_t grain = 16384;
+  queue_->parallel_for(floats, grain, [&](std::int64_t begin, std::int64_t end, int) {
+    if (first) {
+      std::copy(from + begin, from + end, to + begin);
+    } else {
+      for (std::int64_t i = begin; i < end; ++i) to[i] += from[i];
+    }
+  });
+}
+
 }  // namespace lenet_flow

@@ -52,6 +52,10 @@ class Device {
   virtual void write_parameter(std::span<const float> from, const ParameterView& to) = 0;
   virtual void read_parameter(const ParameterView& from, std::span<float> to) = 0;
 
+  /// to[i] += from[i] for `floats` floats of this device's memory; where `first`, to[i] = from[i]. Elementwise, so
+  /// it works on any layout. Done when it returns, like the kernels of this device's queue.
+  virtual void accumulate(const float* from, float* to, std::int64_t floats, bool first) = 0;
+
  protected:
   void count_allocation(std::size_t bytes) {
     allocated_bytes_ += bytes;
