@@ -5,21 +5,14 @@
 #include <filesystem>
 #include <functional>
 #include <optional>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "engine/graph/graph_file.h"
+#include "engine/pipeline/run_error.h"
 #include "engine/training/result.h"
 
 namespace lenet_flow {
-
-/// A kernel that threw, or numbers that went bad: the run failed. what() names layer, device, stage and micro-batch.
-/// Exit code 1.
-class RunError : public std::runtime_error {
- public:
-  using std::runtime_error::runtime_error;
-};
 
 /// How far a run is. Given to RunOptions::progress every now and then, from the calling thread.
 struct Progress {

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <memory>
+#include <span>
+
+#include "engine/pipeline/run_state.h"
+
+namespace lenet_flow {
+
+/// The flow graph of one device: every layer of its stages is a node for its forward and one for its backward work.
+/// For each kind of action of a stage:
+///
+///     gate -> layer -> layer -> ... -> end
+///
+/// A gate counts the tokens of each micro-batch (data, credit, room, and its turn in the device's order) and lets an
+/// action go when it has all of them. The end node sends tokens to the gates that now may know: over an edge on the
+/// same device, through the other device's lane otherwise. The order node, fed by all end nodes, walks the device's
+/// list of the schedule and gives one action at a time its turn: the control edges that make what runs what `check`
+/// printed.
+///
+/// One graph a device, because a oneTBB graph is bound to one arena and an arena to a device's cores; all messages are
+/// small handles.
+class DeviceFlow {
+ public:
+  /// In the device's arena: the graph binds to it. `device`: its number in the schedule.
+  DeviceFlow(RunState& state, int device);
+  ~DeviceFlow();
+
+  /// Puts tokens into the graph and works until nothing more can run. In the same arena.
+  void deliver(std::span<const Token> tokens);
+
+ private:
+  struct Nodes;
+  std::unique_ptr<Nodes> nodes_;
+};
+
+}  // namespace lenet_flow

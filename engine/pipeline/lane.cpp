@@ -1,0 +1,86 @@
+#include "engine/pipeline/lane.h"
+
+#include <future>
+#include <utility>
+
+namespace lenet_flow {
+namespace {
+
+void pause_a_moment() {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#else
+  std::this_thread::yield();
+#endif
+}
+
+}  // namespace
+
+Lane::Lane(Device& device, const std::function<Handler()>& open, Nanoseconds spin) : spin_(spin) {
+  inbox_.reserve(1024);
+  std::promise<void> promise;
+  std::future<void> opened = promise.get_future();
+  thread_ = std::thread([this, &device, open, promise = std::move(promise)]() mutable {
+    device.run_host([&] {
+      Handler handler;
+      try {
+        handler = open();
+      } catch (...) {
+        promise.set_exception(std::current_exception());
+        return;
+      }
+      promise.set_value();
+      run(handler);
+    });
+  });
+  try {
+    opened.get();
+  } catch (...) {
+    thread_.join();
+    throw;
+  }
+}
+
+Lane::~Lane() {
+  {
+    const std::lock_guard lock(mutex_);
+    closing_ = true;
+    has_tokens_.store(true, std::memory_order_release);
+  }
+  filled_.notify_one();
+  thread_.join();
+}
+
+void Lane::post(const Token& token) {
+  bool wake;
+  {
+    const std::lock_guard lock(mutex_);
+    inbox_.push_back(token);
+    has_tokens_.store(true, std::memory_order_release);
+    wake = sleeping_;
+  }
+  if (wake) filled_.notify_one();
+}
+
+void Lane::run(const Handler& handler) {
+  std::vector<Token> tokens;
+  tokens.reserve(1024);
+  while (wait_for_tokens(tokens)) handler(tokens);
+}
+
+bool Lane::wait_for_tokens(std::vector<Token>& tokens) {
+  tokens.clear();
+  if (spin_ > 0) {
+    const Nanoseconds until = steady_now() + spin_;
+    while (!has_tokens_.load(std::memory_order_acquire) && steady_now() < until) pause_a_moment();
+  }
+  std::unique_lock lock(mutex_);
+  sleeping_ = true;
+  filled_.wait(lock, [this] { return !inbox_.empty() || closing_; });
+  sleeping_ = false;
+  tokens.swap(inbox_);
+  has_tokens_.store(closing_, std::memory_order_release);
+  return !tokens.empty();
+}
+
+}  // namespace lenet_flow

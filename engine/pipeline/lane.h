@@ -1,0 +1,67 @@
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <span>
+#include <thread>
+#include <vector>
+
+#include "devices/device.h"
+#include "engine/schedule/schedule.h"
+#include "engine/trace/stage_clock.h"
+
+namespace lenet_flow {
+
+/// What a token says has happened.
+enum class Cause : std::uint8_t {
+  begin_pass,  ///< to a device: a pass begins
+  input,       ///< pixels, activations or gradients of the micro-batch lie ready
+  credit,      ///< the micro-batch is admitted
+  room,        ///< a link downstream has room for it
+  order,       ///< it is its turn on the device
+  done,        ///< to a device: an action has ended
+};
+
+/// The message of the flow graph: a small handle, addressed to an action. For U `micro_batch` is the batch.
+struct Token {
+  std::int64_t micro_batch = 0;
+  Nanoseconds time = 0;  ///< when it was sent
+  int stage = 0;
+  ActionKind kind = ActionKind::forward;
+  Cause cause = Cause::input;
+};
+
+/// The host thread of one device and its inbox. The thread hands what comes in to a handler, spins for a moment when
+/// nothing does (waking a sleeping thread costs 10-15 us, as much as a small stage), then sleeps.
+class Lane {
+ public:
+  /// `open` runs first on the thread, inside the device's arena, and gives the handler: a flow graph that is made
+  /// there works there. Exceptions of `open` come out of this constructor. `spin`: before it sleeps; 0 where cores are
+  /// shared.
+  using Handler = std::function<void(std::span<const Token>)>;
+  Lane(Device& device, const std::function<Handler()>& open, Nanoseconds spin);
+  /// Ends the thread after what is in the inbox was handled.
+  ~Lane();
+  Lane(const Lane&) = delete;
+  Lane& operator=(const Lane&) = delete;
+
+  /// Puts a token into the inbox. From any thread.
+  void post(const Token& token);
+
+ private:
+  void run(const Handler& handler);
+  bool wait_for_tokens(std::vector<Token>& tokens);
+
+  Nanoseconds spin_;
+  std::mutex mutex_;
+  std::condition_variable filled_;
+  std::vector<Token> inbox_;
+  std::atomic<bool> has_tokens_{false};
+  bool sleeping_ = false, closing_ = false;
+  std::thread thread_;
+};
+
+}  // namespace lenet_flow

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "layers/kernel.h"
+
+namespace lenet_flow {
+
+/// A micro-batch on its way through a pass (an epoch of training, an evaluation): what travels beside its tensors.
+/// Tokens carry only its number; the entries lie in a ring that admission keeps from being overrun.
+struct MicroBatch {
+  std::int64_t number = 0;  ///< in the pass, from 0
+  std::int64_t batch = 0;   ///< batch of the pass that it belongs to, from 0
+  int index = 0;            ///< in its batch, from 0
+  std::int64_t images = 0;
+  std::int64_t batch_images = 0;       ///< of its whole batch
+  std::int64_t first = 0;              ///< place of its first image in the pass
+  std::vector<std::uint32_t> samples;  ///< number of each image in the data set
+  std::vector<std::int32_t> labels;    ///< one an image
+  std::span<float> pixels;             ///< [image][channel][row][column], written by the reader
+  std::atomic<int> readers_left{0};    ///< entry stages that have not taken the pixels
+  std::atomic<int> stages_left{0};     ///< stages that have not ended their work on it
+};
+
+/// How a pass is cut: images into batches, batches into micro-batches. All but the last batch are full, and all but the
+/// last micro-batch of a batch.
+struct BatchCut {
+  std::int64_t images = 0;  ///< of the pass
+  std::int64_t batch = 1, micro_batch = 1;
+
+  std::int64_t batches() const { return (images + batch - 1) / batch; }
+  std::int64_t batch_images(std::int64_t number) const {
+    return number + 1 < batches() ? batch : images - (batches() - 1) * batch;
+  }
+  /// Micro-batches of a full batch, and of batch `number`.
+  int micro_batches() const { return static_cast<int>((batch + micro_batch - 1) / micro_batch); }
+  int micro_batches(std::int64_t number) const {
+    return static_cast<int>((batch_images(number) + micro_batch - 1) / micro_batch);
+  }
+};
+
+}  // namespace lenet_flow

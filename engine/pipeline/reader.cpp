@@ -1,0 +1,52 @@
+#include "engine/pipeline/reader.h"
+
+namespace lenet_flow {
+
+Reader::Reader(RunState& state, int threads) : state_(state), arena_(threads + 1, 1) {
+  arena_.execute([&] {
+    namespace flow = tbb::flow;
+    graph_ = std::make_unique<flow::graph>();
+    decode_ = std::make_unique<flow::function_node<std::int64_t, std::int64_t>>(
+        *graph_, static_cast<std::size_t>(threads), [this](std::int64_t micro_batch) {
+          decode(micro_batch);
+          return micro_batch;
+        });
+    announce_ = std::make_unique<flow::function_node<std::int64_t, flow::continue_msg, flow::lightweight>>(
+        *graph_, flow::unlimited, [this](std::int64_t micro_batch) noexcept {
+          const Nanoseconds now = steady_now();
+          for (std::size_t i = 0; i < state_.stages.size(); ++i) {
+            const StageState& stage = *state_.stages[i];
+            if (stage.entry)
+              state_.lanes[static_cast<std::size_t>(stage.device)]->post(
+                  {micro_batch, now, static_cast<int>(i), ActionKind::forward, Cause::input});
+          }
+          return flow::continue_msg{};
+        });
+    flow::make_edge(*decode_, *announce_);
+  });
+}
+
+Reader::~Reader() { wait(); }
+
+void Reader::read(std::int64_t micro_batch) {
+  arena_.execute([&] { decode_->try_put(micro_batch); });
+}
+
+void Reader::wait() {
+  arena_.execute([&] { graph_->wait_for_all(); });
+}
+
+void Reader::decode(std::int64_t number) noexcept {
+  if (state_.failed()) return;
+  const MicroBatch& micro_batch = state_.micro_batch(number);
+  const auto elements = static_cast<std::size_t>(source_->shape().elements());
+  try {
+    for (std::size_t i = 0; i < micro_batch.samples.size(); ++i)
+      source_->write(micro_batch.samples[i], state_.pass.epoch, state_.pass.mode == Mode::train,
+                     micro_batch.pixels.subspan(i * elements, elements));
+  } catch (...) {
+    state_.fail({"reading the data failed", std::current_exception(), false, micro_batch.batch});
+  }
+}
+
+}  // namespace lenet_flow
