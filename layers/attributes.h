@@ -1,11 +1,13 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <map>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -39,9 +41,14 @@ enum class AttributeKind {
   extent,   ///< n or [h, w], each in [minimum, maximum]
   padding,  ///< n, [h, w], "same" or "valid"
   choice,   ///< one of `choices`
+  numbers,  ///< a number, or a list of up to maximum_numbers of them (one a channel), each in [minimum, maximum]
 };
 
-using AttributeValue = std::variant<std::monostate, std::int64_t, double, bool, Extent, Padding, std::string>;
+/// The longest list that AttributeKind::numbers takes.
+inline constexpr std::size_t maximum_numbers = 4096;
+
+using AttributeValue =
+    std::variant<std::monostate, std::int64_t, double, bool, Extent, Padding, std::string, std::vector<double>>;
 
 /// One attribute of a layer type, loss, optimizer, learning-rate schedule, preprocessing or augmentation step: data
 /// from which the graph file is checked, the JSON schema is made and the help is printed.
@@ -70,6 +77,8 @@ class Attributes {
   Extent extent(std::string_view name) const { return get<Extent>(name); }
   Padding padding(std::string_view name) const { return get<Padding>(name); }
   const std::string& choice(std::string_view name) const { return get<std::string>(name); }
+  /// One for all channels, or one a channel; never empty.
+  const std::vector<double>& numbers(std::string_view name) const { return get<std::vector<double>>(name); }
 
  private:
   template <typename T>
