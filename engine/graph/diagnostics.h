@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -28,7 +29,9 @@ struct Diagnostic {
 /// Bad input: one or more diagnostics, all that were found. what() is one line a diagnostic. Exit code 2.
 class InputError : public std::runtime_error {
  public:
-  explicit InputError(std::vector<Diagnostic> diagnostics);
+  /// `more`: how many were found beyond those (what() closes with "... and N more errors").
+  explicit InputError(std::vector<Diagnostic> diagnostics, std::size_t more = 0);
+  explicit InputError(Diagnostic diagnostic);
   /// One diagnostic without a place in a file.
   explicit InputError(const std::string& message);
   const std::vector<Diagnostic>& diagnostics() const { return diagnostics_; }
@@ -43,11 +46,14 @@ class MissingError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// The name of `known` nearest to `name` by edit distance (Levenshtein), or empty where none is near (more than a
-/// third of the name's length away).
+/// The name of `known` nearest to `name` by edit distance (Levenshtein, upper and lower case alike), or empty where
+/// none is near (more than a third of the name's length away).
 std::string nearest_name(std::string_view name, std::span<const std::string> known);
 
 /// "'kernal'; did you mean 'kernel'?", or "'kernal'; known: bias, kernel, stride" where nothing is near.
 std::string with_suggestion(std::string_view name, std::span<const std::string> known);
+
+/// Text of a file as a message may show it: control characters as \x1b, cut after about `longest` bytes.
+std::string printable(std::string_view text, std::size_t longest = 60);
 
 }  // namespace lenet_flow
