@@ -1,8 +1,8 @@
 #include <algorithm>
 
+#include "layers/cpu/vector_math.h"
 #include "layers/elementwise.h"
 #include "layers/registry.h"
-#include "layers/vector_math.h"
 
 namespace lenet_flow {
 namespace {

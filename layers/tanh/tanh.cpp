@@ -1,6 +1,6 @@
+#include "layers/cpu/vector_math.h"
 #include "layers/elementwise.h"
 #include "layers/registry.h"
-#include "layers/vector_math.h"
 
 namespace lenet_flow {
 namespace {

@@ -5,8 +5,8 @@
 #include <functional>
 #include <string>
 
+#include "layers/cpu/vector_math.h"
 #include "layers/registry.h"
-#include "layers/vector_math.h"
 #include "tests/layers/support.h"
 
 using namespace lenet_flow;

@@ -1,11 +1,11 @@
-#include "layers/vector_math.h"
+#include "layers/cpu/vector_math.h"
 
 #include <algorithm>
 #include <cstddef>
 
 // The part between HWY_BEFORE_NAMESPACE and HWY_AFTER_NAMESPACE is compiled once for each instruction set.
 #undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "layers/vector_math.cpp"
+#define HWY_TARGET_INCLUDE "layers/cpu/vector_math.cpp"
 #include <hwy/foreach_target.h>
 //
 #include <hwy/contrib/math/math-inl.h>
