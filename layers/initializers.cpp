@@ -36,6 +36,22 @@ Initializer initializer_of(std::string_view name) {
   throw std::out_of_range("no initializer '" + std::string(name) + "'");
 }
 
+AttributeSpec bias_attribute() {
+  return {.name = "bias",
+          .kind = AttributeKind::boolean,
+          .help = "whether a learned number is added to every output",
+          .default_value = true};
+}
+
+ParameterSpec bias_spec(std::int64_t outputs, const ParameterSpec& weight) {
+  const bool drawn = weight.initializer == Initializer::pytorch_uniform;
+  return {.name = "bias",
+          .shape = {outputs},
+          .initializer = drawn ? Initializer::pytorch_uniform : Initializer::zeros,
+          .fan_in = weight.fan_in,
+          .fan_out = weight.fan_out};
+}
+
 void initialize(const ParameterSpec& spec, std::string_view full_name, std::uint64_t seed, std::span<float> values) {
   const RandomStream stream(seed, 0, 0, full_name);
   const double in = static_cast<double>(spec.fan_in), both = static_cast<double>(spec.fan_in + spec.fan_out);
