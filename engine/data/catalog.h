@@ -34,7 +34,7 @@ const KnownSet* find_known_set(const std::string& name);
 /// One line of `lenet-flow data`: a known set in one of the folders.
 struct SetStatus {
   std::string name;
-  std::filesystem::path folder;  ///< looked in
+  std::filesystem::path folder;  ///< looked at: DIR/mnist
   enum class State {
     absent,  ///< nothing there
     whole,   ///< every file there and its checksum right
