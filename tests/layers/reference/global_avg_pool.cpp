@@ -1,0 +1,19 @@
+#include "tests/layers/reference/reference.h"
+
+namespace lenet_flow::test {
+namespace {
+
+Values forward(const ReferenceCall& call) {
+  const Values& x = call.inputs[0];
+  Values y({x.shape.channels, 1, 1}, x.images);
+  for_each_element(x, [&](std::int64_t image, std::int64_t channel, std::int64_t row, std::int64_t column) {
+    y.at(image, channel, 0, 0) +=
+        x.at(image, channel, row, column) / static_cast<double>(x.shape.height * x.shape.width);
+  });
+  return y;
+}
+
+const RegisterReference registered("global_avg_pool", {forward});
+
+}  // namespace
+}  // namespace lenet_flow::test
