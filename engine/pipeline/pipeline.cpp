@@ -241,9 +241,8 @@ std::vector<NamedTensor> Pipeline::parameters(bool with_state) const {
     for (std::size_t i = 0; i < layer.parameters.size(); ++i) {
       const ParameterSpec& spec = layer.parameters[i];
       const auto add = [&](const std::string& name, const ParameterView& from) {
-        NamedTensor& tensor =
-            tensors.emplace_back(name, spec.shape, std::vector<float>(static_cast<std::size_t>(spec.elements())));
-        device_of[number]->read_parameter(from, tensor.values);
+        tensors.push_back({name, spec.shape, std::vector<float>(static_cast<std::size_t>(spec.elements()))});
+        device_of[number]->read_parameter(from, tensors.back().values);
       };
       const std::string name = layer.name + "." + spec.name;
       add(name, memory.parameters[i]);

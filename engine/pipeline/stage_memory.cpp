@@ -48,7 +48,7 @@ class StageMemory::Cutter {
 };
 
 StageMemory::StageMemory(const Network& network, int stage, const MemoryNeeds& needs, Device& device)
-    : network_(&network), stage_(stage), needs_(needs), device_(&device) {
+    : network_(&network), needs_(needs), device_(&device) {
   for (const int number : network.stages[static_cast<std::size_t>(stage)].layers) {
     const NetworkLayer& layer = network.layers[static_cast<std::size_t>(number)];
     LayerMemory memory;

@@ -79,7 +79,6 @@ class StageMemory {
   void cut_activations(Cutter& cutter, LayerMemory& memory);
 
   const Network* network_;
-  int stage_;
   MemoryNeeds needs_;
   Device* device_;
   std::vector<LayerMemory> layers_;
