@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "engine/pipeline/pipeline.h"
@@ -9,9 +10,43 @@ namespace lenet_flow {
 namespace {
 
 bool all_finite(std::span<const float> values) {
-  for (const float value : values)
-    if (!std::isfinite(value)) return false;
-  return true;
+  return std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); });
+}
+
+/// Sets up one micro-batch of a batch as the reader would, all but its pixels.
+void set_micro_batch(const PassRequest& request, std::int64_t batch, int index, MicroBatch& micro_batch) {
+  const BatchCut& cut = request.facts.cut;
+  micro_batch.number = index;
+  micro_batch.batch = batch;
+  micro_batch.index = index;
+  micro_batch.batch_images = cut.batch_images(batch);
+  micro_batch.first = batch * cut.batch + index * cut.micro_batch;
+  micro_batch.images = std::min(cut.micro_batch, micro_batch.batch_images - index * cut.micro_batch);
+  const auto samples = request.samples.subspan(static_cast<std::size_t>(micro_batch.first),
+                                               static_cast<std::size_t>(micro_batch.images));
+  micro_batch.samples.assign(samples.begin(), samples.end());
+  micro_batch.labels.clear();
+  for (const std::uint32_t sample : samples) micro_batch.labels.push_back(request.source->label(sample));
+}
+
+/// Runs a stage forward, layer by layer. Returns what first gave numbers that are not finite, or an empty text.
+std::string first_non_finite(StageWorker& worker, const MicroBatch& micro_batch, const PassFacts& facts) {
+  std::vector<float> values;
+  std::string found;
+  worker.memory().device().run_host([&] {
+    if (worker.reads_network_input()) worker.take_pixels(micro_batch);
+    for (int position = 0; position < worker.layers() && found.empty(); ++position) {
+      worker.forward(position, micro_batch, facts.mode, facts.epoch);
+      values.resize(static_cast<std::size_t>(micro_batch.images * worker.layer(position).output_shape.elements()));
+      worker.read_output(position, micro_batch, values);
+      if (!all_finite(values)) found = fmt::format("layer '{}'", worker.layer(position).name);
+    }
+    if (!found.empty() || !worker.has_loss()) return;
+    std::vector<std::int32_t> predicted(static_cast<std::size_t>(micro_batch.images));
+    if (!std::isfinite(worker.loss(micro_batch, facts.mode, predicted).sum))
+      found = "the loss itself, of outputs that are finite but very large,";
+  });
+  return found;
 }
 
 }  // namespace
@@ -23,7 +58,7 @@ std::string Pipeline::find_non_finite(const PassRequest& request, std::int64_t b
   reader_.reset();
   state_.lanes.clear();
   const BatchCut& cut = request.facts.cut;
-  const std::string place = fmt::format("batch {} of epoch {}", batch + 1, request.facts.epoch);
+  const std::string place = request.facts.batch_text(batch);
   for (const NamedTensor& tensor : parameters(false))
     if (!all_finite(tensor.values))
       return fmt::format(
@@ -31,45 +66,26 @@ std::string Pipeline::find_non_finite(const PassRequest& request, std::int64_t b
           "a smaller learning rate may help",
           place, tensor.name);
   MicroBatch micro_batch;
-  std::vector<float> pixels(static_cast<std::size_t>(cut.micro_batch * network_.input.elements())), values;
+  const auto elements = static_cast<std::size_t>(network_.input.elements());
+  std::vector<float> pixels(static_cast<std::size_t>(cut.micro_batch) * elements);
+  micro_batch.pixels = pixels;
   for (int index = 0; index < cut.micro_batches(batch); ++index) {
     const std::string part = fmt::format("micro-batch {} of {}", index + 1, place);
-    micro_batch.number = index;
-    micro_batch.batch = batch;
-    micro_batch.index = index;
-    micro_batch.batch_images = cut.batch_images(batch);
-    micro_batch.first = batch * cut.batch + index * cut.micro_batch;
-    micro_batch.images = std::min(cut.micro_batch, micro_batch.batch_images - index * cut.micro_batch);
-    micro_batch.samples.clear();
-    const auto elements = static_cast<std::size_t>(network_.input.elements());
-    for (std::int64_t i = 0; i < micro_batch.images; ++i) {
-      const std::uint32_t sample = request.samples[static_cast<std::size_t>(micro_batch.first + i)];
-      micro_batch.samples.push_back(sample);
-      const auto image = std::span(pixels).subspan(static_cast<std::size_t>(i) * elements, elements);
-      request.source->write(sample, request.facts.epoch, request.facts.mode == Mode::train, image);
+    set_micro_batch(request, batch, index, micro_batch);
+    for (std::size_t i = 0; i < micro_batch.samples.size(); ++i) {
+      const auto image = std::span(pixels).subspan(i * elements, elements);
+      request.source->write(micro_batch.samples[i], request.facts.epoch, request.facts.mode == Mode::train, image);
       if (!all_finite(image))
-        return fmt::format("image {} of the data has values that are not finite, in {}", sample, part);
+        return fmt::format("image {} of the data has values that are not finite, in {}", micro_batch.samples[i], part);
     }
-    micro_batch.pixels = pixels;
     for (std::size_t number = 0; number < state_.stages.size(); ++number) {
-      StageWorker& worker = state_.stages[number]->worker;
-      std::string found;
-      worker.memory().device().run_host([&] {
-        if (worker.reads_network_input()) worker.take_pixels(micro_batch);
-        for (int position = 0; position < worker.layers() && found.empty(); ++position) {
-          worker.forward(position, micro_batch, request.facts.mode, request.facts.epoch);
-          values.resize(static_cast<std::size_t>(micro_batch.images * worker.layer(position).output_shape.elements()));
-          worker.read_output(position, micro_batch, values);
-          if (!all_finite(values)) found = worker.layer(position).name;
-        }
-      });
+      const std::string found = first_non_finite(state_.stages[number]->worker, micro_batch, request.facts);
       if (!found.empty())
-        return fmt::format(
-            "the loss is not a finite number: it first went wrong in layer '{}' (stage '{}', device '{}'), {}", found,
-            network_.stages[number].name, network_.stages[number].device, part);
+        return fmt::format("the loss is not a finite number: it first went wrong in {} (stage '{}', device '{}'), {}",
+                           found, network_.stages[number].name, network_.stages[number].device, part);
     }
   }
-  return fmt::format("the loss is not a finite number in {}, though all layers' outputs are", place);
+  return fmt::format("the loss is not a finite number in {}, though all layers' outputs are when run again", place);
 }
 
 }  // namespace lenet_flow

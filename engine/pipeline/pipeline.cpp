@@ -5,7 +5,8 @@
 
 #include <algorithm>
 #include <chrono>
-#include <thread>
+#include <map>
+#include <set>
 
 #include "devices/machine.h"
 #include "engine/pipeline/device_flow.h"
@@ -17,6 +18,8 @@ namespace {
 
 /// How long a host thread looks out for messages before it sleeps: longer than a wake-up takes.
 constexpr Nanoseconds spin_before_sleep = 50'000;
+
+constexpr Nanoseconds between_reports = 100'000'000;
 
 int reader_threads() { return static_cast<int>(Machine::here().cores().size()); }
 
@@ -110,6 +113,7 @@ void Pipeline::open_lanes() {
 
 PassResult Pipeline::run(const PassRequest& request) {
   PassResult result;
+  result.loss_sum = request.loss_before;
   if (request.samples.empty()) return result;
   begin_pass(request);
   const Nanoseconds begin = steady_now();
@@ -207,13 +211,17 @@ void Pipeline::feed_micro_batch(const PassRequest& request, std::int64_t number,
 }
 
 void Pipeline::wait_until(const PassRequest& request, const std::function<bool()>& done) {
-  constexpr std::chrono::milliseconds between_reports{100};
-  std::unique_lock lock(state_.mutex);
-  while (!state_.changed.wait_for(lock, between_reports, done)) {
-    lock.unlock();
-    if (request.progress) request.progress(state_.images_done, state_.loss_done);
-    lock.lock();
+  for (bool ended = false; !ended; report_now_and_then(request)) {
+    std::unique_lock lock(state_.mutex);
+    ended = state_.changed.wait_for(lock, std::chrono::nanoseconds(between_reports), done);
   }
+}
+
+void Pipeline::report_now_and_then(const PassRequest& request) {
+  const Nanoseconds now = steady_now();
+  if (!request.progress || now - reported_ < between_reports) return;
+  reported_ = now;
+  request.progress(state_.images_done, state_.loss_done);
 }
 
 void Pipeline::throw_failure(const PassRequest& request) {
@@ -263,6 +271,13 @@ bool Pipeline::set_parameters(const ParameterFile& file, const std::string& path
   };
   std::vector<Write> parameters, states;
   std::vector<Diagnostic> problems;
+  const auto refuse = [&](const std::string& name, const std::string& problem) {
+    Diagnostic& diagnostic = problems.emplace_back();
+    diagnostic.where.file = path;
+    diagnostic.field = name;
+    diagnostic.message = problem;
+  };
+  std::set<std::string> known;
   bool all_states = true;
   const std::vector<std::string> state_names = optimizer_ ? optimizer_->state_names() : std::vector<std::string>();
   for (const auto& stage : state_.stages) {
@@ -272,16 +287,15 @@ bool Pipeline::set_parameters(const ParameterFile& file, const std::string& path
       for (std::size_t i = 0; i < what.parameters.size(); ++i) {
         const ParameterSpec& spec = what.parameters[i];
         const std::string name = what.name + "." + spec.name;
+        known.insert(name);
         const auto found = by_name.find(name);
         if (found == by_name.end()) {
-          problems.push_back({{path, 0, 0}, name, "is not in the file"});
+          refuse(name, "is not in the file");
           continue;
         }
         if (found->second->shape != spec.shape) {
-          problems.push_back({{path, 0, 0},
-                              name,
-                              fmt::format("has shape [{}], the network needs [{}]",
-                                          fmt::join(found->second->shape, ", "), fmt::join(spec.shape, ", "))});
+          refuse(name, fmt::format("has shape [{}], the network needs [{}]", fmt::join(found->second->shape, ", "),
+                                   fmt::join(spec.shape, ", ")));
           continue;
         }
         parameters.push_back({&memory.device(), found->second, layer.parameters[i]});
@@ -295,6 +309,9 @@ bool Pipeline::set_parameters(const ParameterFile& file, const std::string& path
       }
     }
   }
+  for (const NamedTensor& tensor : file.tensors)
+    if (!known.contains(tensor.name.substr(0, tensor.name.find('#'))))
+      refuse(printable(tensor.name), "this network has no such parameter");
   if (!problems.empty()) throw InputError(problems);
   for (const Write& write : parameters) write.device->write_parameter(write.tensor->values, write.to);
   if (all_states)

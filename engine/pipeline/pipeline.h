@@ -57,7 +57,7 @@ PipelinePlan plan_pipeline(const Network& network, const DeviceSet& devices, con
 struct PassResult {
   std::int64_t batches = 0, images = 0;  ///< done: whole batches
   std::int64_t correct = 0;
-  double loss_sum = 0;  ///< of the images, added in the order of micro-batches
+  double loss_sum = 0;  ///< PassRequest::loss_before and the images', added in the order of micro-batches
   double seconds = 0;
 };
 
@@ -66,6 +66,7 @@ struct PassRequest {
   PassFacts facts;
   const ImageSource* source = nullptr;
   std::span<const std::uint32_t> samples;  ///< facts.cut.images of them, in the order of the pass
+  double loss_before = 0;                  ///< what PassResult::loss_sum starts from
   bool timed = false;                      ///< counts in the stages' results
   bool keep_outputs = false;
   const std::atomic<int>* stop = nullptr;  ///< >= 1: ends after the batches in flight
@@ -87,8 +88,8 @@ class Pipeline {
 
   /// Parameters (and optimizer state, where `with_state`) in the order of the file.
   std::vector<NamedTensor> parameters(bool with_state) const;
-  /// Sets parameters (and, where the file has all of it, optimizer state). Throws InputError naming what is missing or
-  /// has another shape; nothing is changed then. Returns whether optimizer state was there.
+  /// Sets parameters (and, where the file has all of it, optimizer state). Throws InputError naming what is missing,
+  /// has another shape or is not this network's; nothing is changed then. Returns whether optimizer state was there.
   bool set_parameters(const ParameterFile& file, const std::string& path);
 
   const PipelinePlan& plan() const { return plan_; }
@@ -105,6 +106,7 @@ class Pipeline {
   std::int64_t feed(const PassRequest& request);
   void feed_micro_batch(const PassRequest& request, std::int64_t number, std::int64_t batch, int index);
   void wait_until(const PassRequest& request, const std::function<bool()>& done);
+  void report_now_and_then(const PassRequest& request);
   [[noreturn]] void throw_failure(const PassRequest& request);
   std::string find_non_finite(const PassRequest& request, std::int64_t batch);
 
@@ -117,6 +119,7 @@ class Pipeline {
   RunState state_;
   std::vector<float> pixels_;
   std::unique_ptr<class Reader> reader_;
+  Nanoseconds reported_ = 0;
 };
 
 }  // namespace lenet_flow

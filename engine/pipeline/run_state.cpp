@@ -1,6 +1,13 @@
 #include "engine/pipeline/run_state.h"
 
+#include <fmt/format.h>
+
 namespace lenet_flow {
+
+std::string PassFacts::batch_text(std::int64_t batch) const {
+  if (mode == Mode::infer) return fmt::format("batch {} of the images to infer", batch + 1);
+  return fmt::format("batch {}, epoch {}", first_batch + batch + 1, epoch);
+}
 
 void RunState::fail(Failure failure) {
   const std::lock_guard lock(mutex);

@@ -35,8 +35,12 @@ struct PassFacts {
   Mode mode = Mode::train;
   std::uint32_t epoch = 1;
   BatchCut cut;
+  std::int64_t first_batch = 0;                             ///< batches of the epoch done before: for messages
   std::uint64_t first_step = 1;                             ///< number of the first batch's update
   std::function<double(std::int64_t batch)> learning_rate;  ///< of each batch's update
+
+  /// "batch 13, epoch 2", or "batch 13 of the images to infer": for messages.
+  std::string batch_text(std::int64_t batch) const;
 };
 
 /// The first thing that went wrong in a pass.

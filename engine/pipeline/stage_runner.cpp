@@ -106,9 +106,9 @@ std::string StageRunner::where(ActionKind kind, int step, std::int64_t micro_bat
       kind == ActionKind::update
           ? std::string()
           : fmt::format("micro-batch {} of ", micro_batch - batch * state_.pass.cut.micro_batches() + 1);
-  return fmt::format("{} (stage '{}', device '{}'), {} of {}batch {}, epoch {}",
+  return fmt::format("{} (stage '{}', device '{}'), {} of {}{}",
                      is_layer ? fmt::format("layer '{}'", name) : std::string(name), stage.name, stage.device,
-                     verb(kind), part, batch + 1, state_.pass.epoch);
+                     verb(kind), part, state_.pass.batch_text(batch));
 }
 
 void StageRunner::run_step(ActionKind kind, int step, std::int64_t micro_batch) {
