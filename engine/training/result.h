@@ -78,4 +78,7 @@ struct RunResult {
   bool interrupted = false;
 };
 
+/// The result as JSON text, one key of the contract each; NaN and infinity become null. Ends with a line feed.
+std::string result_json(const RunResult& result);
+
 }  // namespace lenet_flow

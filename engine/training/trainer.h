@@ -53,6 +53,7 @@ struct Evaluation {
   std::vector<std::int32_t> labels, predicted;  ///< one an image
   std::vector<float> probabilities;             ///< [image][class]; empty unless asked for
   std::vector<std::string> warnings;
+  bool interrupted = false;  ///< by RunOptions::stop; accuracy and loss are NaN then
 };
 
 /// `eval`: the test split with the parameters of `parameters`. Same exceptions.
@@ -71,16 +72,12 @@ struct Verification {
   std::vector<Difference> differences;  ///< only parameters that differ in a bit
   std::string sha256, reference_sha256;
   std::vector<std::string> warnings;
+  bool interrupted = false;  ///< by RunOptions::stop; nothing was compared then
   bool equal() const { return differences.empty(); }
 };
 
 /// Trains `steps` batches (0: one epoch) twice from the same start, by the file's schedule and by `sequential` on the
 /// same devices, and compares every parameter bit for bit. Same exceptions.
 Verification verify_graph(const RunOptions& options, std::uint64_t steps);
-
-/// `check`: everything that can be known without running, as text for a terminal: the network as a table, stages and
-/// links, the schedule (checked for deadlock) and a drawing of the pipeline, memory per device. `warnings` gets one
-/// line each. Data need not be there for known sets. Same exceptions.
-std::string check_graph(const RunOptions& options, std::vector<std::string>& warnings);
 
 }  // namespace lenet_flow

@@ -1,0 +1,135 @@
+#include "engine/training/result.h"
+
+#include <json/json.h>
+
+#include <cmath>
+
+namespace lenet_flow {
+namespace {
+
+/// JSON knows neither NaN nor infinity.
+Json::Value number(double value) { return std::isfinite(value) ? Json::Value(value) : Json::Value(); }
+
+Json::Value texts(const std::vector<std::string>& values) {
+  Json::Value list(Json::arrayValue);
+  for (const std::string& value : values) list.append(value);
+  return list;
+}
+
+template <typename Item, typename ToJson>
+Json::Value list_of(const std::vector<Item>& items, ToJson&& to_json) {
+  Json::Value list(Json::arrayValue);
+  for (const Item& item : items) list.append(to_json(item));
+  return list;
+}
+
+Json::Value device_json(const DeviceResult& device) {
+  Json::Value json;
+  json["name"] = device.name;
+  json["asked"] = device.asked;
+  json["used"] = device.used;
+  if (!device.why.empty()) json["why"] = device.why;
+  if (device.index >= 0)
+    json["index"] = device.index;
+  else
+    json["cores"] = list_of(device.cores, [](int core) { return Json::Value(core); });
+  json["memory_bytes"] = Json::UInt64{device.memory_bytes};
+  return json;
+}
+
+Json::Value epoch_json(const EpochResult& epoch) {
+  Json::Value json;
+  json["epoch"] = epoch.epoch;
+  json["images"] = Json::Int64{epoch.images};
+  json["seconds"] = number(epoch.seconds);
+  json["loss"] = number(epoch.loss);
+  json["test_loss"] = number(epoch.test_loss);
+  json["test_accuracy"] = number(epoch.test_accuracy);
+  json["learning_rate"] = number(epoch.learning_rate);
+  return json;
+}
+
+Json::Value states_json(const StateSeconds& states) {
+  Json::Value json;
+  json["compute"] = number(states.compute);
+  json["transfer"] = number(states.transfer);
+  json["launch"] = number(states.launch);
+  json["sync"] = number(states.sync);
+  json["blocked"] = number(states.blocked);
+  json["starved"] = number(states.starved);
+  json["no_credit"] = number(states.no_credit);
+  json["contended"] = number(states.contended);
+  json["optimizer"] = number(states.optimizer);
+  json["fill"] = number(states.fill);
+  json["drain"] = number(states.drain);
+  json["unaccounted"] = number(states.unaccounted);
+  return json;
+}
+
+Json::Value stage_json(const StageResult& stage) {
+  Json::Value json;
+  json["name"] = stage.name;
+  json["device"] = stage.device;
+  json["replica"] = stage.replica;
+  json["layers"] = texts(stage.layers);
+  json["images"] = Json::Int64{stage.images};
+  json["seconds"] = states_json(stage.seconds);
+  json["injected_seconds"] = number(stage.injected_seconds);
+  json["peak_bytes"] = Json::UInt64{stage.peak_bytes};
+  return json;
+}
+
+Json::Value pipeline_json(const PipelineResult& pipeline) {
+  Json::Value json;
+  json["schedule"] = pipeline.schedule;
+  json["stages"] = pipeline.stages;
+  json["micro_batch"] = Json::Int64{pipeline.micro_batch};
+  json["micro_batches"] = pipeline.micro_batches;
+  json["in_flight"] = pipeline.in_flight;
+  json["bubble_measured"] = number(pipeline.bubble_measured);
+  json["bubble_theory"] = pipeline.bubble_theory ? number(*pipeline.bubble_theory) : Json::Value();
+  return json;
+}
+
+Json::Value memory_json(const RunResult& result) {
+  Json::Value json;
+  json["peak_resident_bytes"] = Json::UInt64{result.peak_resident_bytes};
+  Json::Value& devices = json["devices"] = Json::Value(Json::objectValue);
+  for (const DeviceResult& device : result.devices) devices[device.name] = Json::UInt64{device.memory_bytes};
+  return json;
+}
+
+}  // namespace
+
+std::string result_json(const RunResult& result) {
+  Json::Value json;
+  json["schema"] = "lenet-flow.run/1";
+  json["version"] = result.version;
+  json["graph"] = result.graph;
+  json["mode"] = result.mode;
+  json["seed"] = Json::UInt64{result.seed};
+  json["command"] = result.command;
+  json["data"]["set"] = result.data_set;
+  json["data"]["location"] = result.data_location;
+  json["simd"] = result.simd;
+  json["devices"] = list_of(result.devices, device_json);
+  json["epochs"] = list_of(result.epochs, epoch_json);
+  json["images"] = Json::Int64{result.images};
+  json["seconds"] = number(result.seconds);
+  json["images_per_second"] = number(result.images_per_second);
+  json["wall_seconds"] = number(result.wall_seconds);
+  json["test_accuracy"] = number(result.test_accuracy);
+  json["test_loss"] = number(result.test_loss);
+  json["parameters_sha256"] = result.parameters_sha256;
+  json["pipeline"] = pipeline_json(result.pipeline);
+  json["stages"] = list_of(result.stages, stage_json);
+  json["memory"] = memory_json(result);
+  json["warnings"] = texts(result.warnings);
+  json["interrupted"] = result.interrupted;
+  Json::StreamWriterBuilder builder;
+  builder["indentation"] = "  ";
+  builder["precision"] = 17;  // a double comes back as it was
+  return Json::writeString(builder, json) + "\n";
+}
+
+}  // namespace lenet_flow

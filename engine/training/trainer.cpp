@@ -1,0 +1,134 @@
+#include "engine/training/trainer.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <limits>
+#include <optional>
+
+#include "engine/training/describe.h"
+#include "engine/training/progress.h"
+#include "engine/training/training_state.h"
+
+namespace lenet_flow {
+namespace {
+
+constexpr double not_known = std::numeric_limits<double>::quiet_NaN();
+constexpr auto all_batches = std::numeric_limits<std::uint64_t>::max();
+
+/// One `run`, from the first image to the result.
+class Run {
+ public:
+  explicit Run(const RunOptions& options)
+      : options_(options),
+        session_(options, Session::Data::all),
+        meter_(options.progress, session_.training() ? session_.file().training.epochs : 1, session_.train_images(),
+               session_.test().size()) {
+    if (options.resume && !options.checkpoint)
+      throw InputError("--resume: needs --checkpoint DIR, the folder with the checkpoint to go on from");
+    result_.test_accuracy = result_.test_loss = not_known;
+  }
+
+  RunResult run() {
+    if (session_.training())
+      train();
+    else
+      infer();
+    describe(session_, *pipeline_, result_);
+    result_.wall_seconds = static_cast<double>(steady_now() - begin_) * 1e-9;
+    return std::move(result_);
+  }
+
+ private:
+  int epochs() const { return session_.file().training.epochs; }
+  bool over() const { return static_cast<std::int64_t>(state_.at.epoch) > epochs(); }
+
+  void train() {
+    if (options_.checkpoint) folder_.emplace(*options_.checkpoint, session_);
+    pipeline_ = session_.open_pipeline(session_.pipeline_options());
+    if (folder_ && options_.resume)
+      state_ = folder_->resume(*pipeline_);
+    else if (folder_)
+      folder_->begin();
+    if (over())
+      session_.warn(fmt::format("nothing is left to train: {} epochs are done, training.epochs is {}",
+                                state_.epochs.size(), epochs()));
+    const bool stopped_before_its_test =
+        state_.at.batch == 0 && !state_.epochs.empty() && std::isnan(state_.epochs.back().test_loss);
+    if (over() || stopped_before_its_test) test();
+    while (!over() && !result_.interrupted) {
+      if (train_epoch()) test();
+      if (folder_) folder_->save(*pipeline_, state_);
+    }
+    result_.epochs = state_.epochs;
+    if (state_.at.batch != 0 || state_.epochs.empty()) return;
+    result_.test_accuracy = state_.epochs.back().test_accuracy;
+    result_.test_loss = state_.epochs.back().test_loss;
+  }
+
+  /// Trains the epoch, or what is left of it. Returns whether it is over.
+  bool train_epoch() {
+    const std::uint32_t epoch = state_.at.epoch;
+    meter_.begin_training(static_cast<int>(epoch),
+                          static_cast<std::int64_t>(state_.at.batch) * session_.file().training.batch, state_.loss_sum);
+    const PassResult pass =
+        lenet_flow::train_epoch(session_, *pipeline_, state_, all_batches,
+                                [this](std::int64_t images, double loss_sum) { meter_.report(images, loss_sum); });
+    meter_.end_pass(pass.images, pass.seconds);
+    result_.images += pass.images;
+    result_.seconds += pass.seconds;
+    result_.interrupted = state_.at.epoch == epoch;
+    return !result_.interrupted;
+  }
+
+  /// Evaluates the parameters as they are; for the last epoch that is over, where there is one.
+  void test() {
+    const Session::TestResult test = run_test(false);
+    if (state_.epochs.empty()) {
+      result_.test_accuracy = test.accuracy;
+      result_.test_loss = test.loss;
+      return;
+    }
+    EpochResult& epoch = state_.epochs.back();
+    epoch.test_accuracy = test.accuracy;
+    epoch.test_loss = test.loss;
+    meter_.end_epoch(epoch);
+  }
+
+  void infer() {
+    if (options_.checkpoint)
+      session_.warn("--checkpoint: training.mode is \"infer\", so there is nothing to write or to go on from");
+    if (!options_.init)
+      session_.warn("training.mode is \"infer\" and there is no --init FILE: the parameters are the untrained ones");
+    pipeline_ = session_.open_pipeline(session_.pipeline_options());
+    const Session::TestResult test = run_test(true);
+    result_.images = test.images;
+    result_.seconds = test.seconds;
+    result_.test_accuracy = test.accuracy;
+    result_.test_loss = test.loss;
+  }
+
+  Session::TestResult run_test(bool timed) {
+    meter_.begin_test(static_cast<int>(state_.epochs.size()));
+    const Session::TestResult test = session_.run_test(
+        *pipeline_, timed, false, [this](std::int64_t images, double loss_sum) { meter_.report(images, loss_sum); });
+    meter_.end_pass(test.images, test.seconds);
+    result_.interrupted = test.stopped;
+    return test;
+  }
+
+  const RunOptions& options_;
+  Nanoseconds begin_ = steady_now();
+  Session session_;
+  ProgressMeter meter_;
+  std::optional<CheckpointFolder> folder_;
+  std::unique_ptr<Pipeline> pipeline_;
+  TrainingState state_;
+  RunResult result_;
+};
+
+}  // namespace
+
+RunResult run_graph(const RunOptions& options) { return Run(options).run(); }
+
+}  // namespace lenet_flow

@@ -1,0 +1,124 @@
+#include "engine/training/result.h"
+
+#include <doctest/doctest.h>
+#include <json/json.h>
+
+#include <cmath>
+#include <set>
+
+using namespace lenet_flow;
+
+namespace {
+
+Json::Value parsed(const std::string& text) {
+  Json::CharReaderBuilder builder;
+  Json::CharReaderBuilder::strictMode(&builder.settings_);
+  const std::unique_ptr<Json::CharReader> reader(builder.newCharReader());
+  Json::Value json;
+  std::string errors;
+  REQUIRE_MESSAGE(reader->parse(text.data(), text.data() + text.size(), &json, &errors), errors);
+  return json;
+}
+
+std::set<std::string> keys(const Json::Value& json) {
+  const auto names = json.getMemberNames();
+  return {names.begin(), names.end()};
+}
+
+RunResult some_result() {
+  RunResult result;
+  result.version = "1.2.3";
+  result.graph = "lenet5";
+  result.seed = 18446744073709551615u;
+  result.command = "lenet-flow run \"a\nb\" \xff \xc3\xbc";
+  result.devices = {{"gpu0", "cuda 0", "1 core (0)", "--map gpu0=cpu", {0}, -1, 4096},
+                    {"gpu1", "cuda 1", "NVIDIA H200", "", {}, 1, 17}};
+  result.epochs = {{1, 60000, 1.0 / 3.0, 0.1, 0.2, 0.97, 0.05}, {2, 60000, 1e-9, 1e300, NAN, NAN, 0.01}};
+  result.images = 120000;
+  result.seconds = 0.1 + 0.2;
+  result.images_per_second = INFINITY;
+  result.test_accuracy = NAN;
+  result.parameters_sha256 = "abc";
+  result.pipeline = {"gpipe", 2, 16, 4, 4, 0.25, std::nullopt};
+  StageResult stage;
+  stage.name = "conv1..pool1";
+  stage.device = "gpu0";
+  stage.layers = {"conv1", "pool1"};
+  stage.images = 120000;
+  stage.seconds = {.compute = 0.1,
+                   .transfer = 0.02,
+                   .launch = 0.03,
+                   .sync = 0.04,
+                   .blocked = 0.05,
+                   .starved = 0.06,
+                   .no_credit = 0.07,
+                   .contended = 0.08,
+                   .optimizer = 0.09,
+                   .fill = 0.11,
+                   .drain = 0.12,
+                   .unaccounted = 0.13};
+  stage.peak_bytes = 5;
+  result.stages = {stage};
+  result.peak_resident_bytes = 1u << 31;
+  result.warnings = {"one", "two"};
+  return result;
+}
+
+}  // namespace
+
+TEST_CASE("a result has the contract's keys, all of them") {
+  const Json::Value json = parsed(result_json(some_result()));
+  for (const char* key : {"schema", "version", "graph", "mode", "seed", "command", "devices", "epochs", "images",
+                          "seconds", "images_per_second", "wall_seconds", "test_accuracy", "test_loss",
+                          "parameters_sha256", "pipeline", "stages", "memory", "warnings"}) {
+    INFO(key);
+    CHECK(json.isMember(key));
+  }
+  CHECK(json["schema"] == "lenet-flow.run/1");
+  CHECK(json["mode"] == "train");
+  CHECK(keys(json["epochs"][0]) ==
+        std::set<std::string>{"epoch", "images", "seconds", "loss", "test_loss", "test_accuracy", "learning_rate"});
+  CHECK(keys(json["devices"][0]) == std::set<std::string>{"name", "asked", "used", "why", "cores", "memory_bytes"});
+  CHECK(keys(json["devices"][1]) == std::set<std::string>{"name", "asked", "used", "index", "memory_bytes"});
+  CHECK(keys(json["pipeline"]) == std::set<std::string>{"schedule", "stages", "micro_batch", "micro_batches",
+                                                        "in_flight", "bubble_measured", "bubble_theory"});
+  CHECK(keys(json["stages"][0]) == std::set<std::string>{"name", "device", "replica", "layers", "images", "seconds",
+                                                         "injected_seconds", "peak_bytes"});
+  CHECK(keys(json["stages"][0]["seconds"]) == std::set<std::string>{"compute", "transfer", "launch", "sync", "blocked",
+                                                                    "starved", "no_credit", "contended", "optimizer",
+                                                                    "fill", "drain", "unaccounted"});
+  CHECK(keys(json["memory"]) == std::set<std::string>{"peak_resident_bytes", "devices"});
+  CHECK(json["memory"]["devices"]["gpu0"] == 4096);
+}
+
+TEST_CASE("numbers come back as they were; what JSON has no number for is null") {
+  const RunResult result = some_result();
+  const Json::Value json = parsed(result_json(result));
+  CHECK(json["seed"].asUInt64() == 18446744073709551615u);
+  CHECK(json["seconds"].asDouble() == result.seconds);
+  CHECK(json["epochs"][0]["seconds"].asDouble() == 1.0 / 3.0);
+  CHECK(json["epochs"][1]["seconds"].asDouble() == 1e-9);
+  CHECK(json["epochs"][1]["loss"].asDouble() == 1e300);
+  CHECK(json["memory"]["peak_resident_bytes"].asUInt64() == std::uint64_t{1} << 31);
+  double sum = 0;
+  for (const Json::Value& state : json["stages"][0]["seconds"]) sum += state.asDouble();
+  CHECK(sum == doctest::Approx(result.stages[0].seconds.sum()).epsilon(1e-15));
+  CHECK(json["stages"][0]["seconds"]["fill"].asDouble() == 0.11);
+  CHECK(json["test_accuracy"].isNull());
+  CHECK(json["images_per_second"].isNull());
+  CHECK(json["epochs"][1]["test_loss"].isNull());
+  CHECK(json["pipeline"]["bubble_theory"].isNull());
+}
+
+TEST_CASE("lists are lists even where they are empty, and texts survive") {
+  const Json::Value empty = parsed(result_json(RunResult{}));
+  for (const char* key : {"devices", "epochs", "stages", "warnings"}) {
+    INFO(key);
+    CHECK(empty[key].isArray());
+  }
+  CHECK(empty["memory"]["devices"].isObject());
+  const std::string text = result_json(some_result());
+  CHECK(text.back() == '\n');
+  for (const char c : text) CHECK(static_cast<unsigned char>(c) < 0x80);  // whatever bytes the command line had
+  CHECK(parsed(text)["command"].asString().substr(0, 21) == "lenet-flow run \"a\nb\" ");
+}
