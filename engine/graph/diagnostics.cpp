@@ -48,13 +48,10 @@ std::string lines_of(const std::vector<Diagnostic>& diagnostics, std::size_t mor
   return lines;
 }
 
-Diagnostic without_place(const std::string& message) {
-  Diagnostic diagnostic;
-  diagnostic.message = message;
-  return diagnostic;
-}
-
 }  // namespace
+
+Diagnostic::Diagnostic(SourceLocation where_it_is, std::string field_name, std::string what_is_wrong)
+    : where(std::move(where_it_is)), field(std::move(field_name)), message(std::move(what_is_wrong)) {}
 
 std::string Diagnostic::text() const {
   std::string line = where.file;
@@ -72,7 +69,7 @@ InputError::InputError(std::vector<Diagnostic> diagnostics, std::size_t more)
 
 InputError::InputError(Diagnostic diagnostic) : InputError(std::vector<Diagnostic>(1, std::move(diagnostic))) {}
 
-InputError::InputError(const std::string& message) : InputError(without_place(message)) {}
+InputError::InputError(const std::string& message) : InputError(Diagnostic({}, "", message)) {}
 
 std::string nearest_name(std::string_view name, std::span<const std::string> known) {
   if (name.size() > longest_compared) return {};

@@ -18,6 +18,9 @@ struct SourceLocation {
 
 /// One thing that is wrong with the input, or a warning.
 struct Diagnostic {
+  Diagnostic() = default;
+  Diagnostic(SourceLocation where, std::string field, std::string message);
+
   SourceLocation where;
   std::string field;    ///< "layers.conv2.kernel"; may be empty
   std::string message;  ///< "expected a positive integer or a pair, got -5"

@@ -17,10 +17,7 @@ namespace {
 constexpr std::int64_t file_version = 1;
 
 [[noreturn]] void fail(const std::string& path, const std::string& message) {
-  Diagnostic diagnostic;
-  diagnostic.where.file = path;
-  diagnostic.message = message;
-  throw InputError(std::move(diagnostic));
+  throw InputError(Diagnostic({path, 0, 0}, "", message));
 }
 
 /// The graph file of the same folder that was probably meant, or empty.

@@ -108,7 +108,11 @@ Value attribute_schema(const AttributeSpec& spec) {
       break;
   }
   if (!spec.help.empty()) schema["description"] = spec.help;
-  if (!std::holds_alternative<std::monostate>(spec.default_value)) schema["default"] = default_of(spec.default_value);
+  // A default outside the range stands for something that no file can write ("as large as the kernel").
+  const Extent* extent = std::get_if<Extent>(&spec.default_value);
+  const bool writable = !extent || static_cast<double>(extent->height) >= spec.minimum;
+  if (writable && !std::holds_alternative<std::monostate>(spec.default_value))
+    schema["default"] = default_of(spec.default_value);
   return schema;
 }
 
@@ -240,6 +244,19 @@ Value pipeline_schema() {
   return closed_object(properties, {}, "how it runs on the devices");
 }
 
+/// jsoncpp puts a bracket on a line of its own, behind a line that ends in a blank; this puts both on one line.
+std::string with_joined_brackets(const std::string& text) {
+  static constexpr std::string_view line_end = ": \n";
+  std::string joined;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = text.find(line_end, at);
+    if (end == std::string::npos) return joined + text.substr(at);
+    joined += text.substr(at, end - at) + ": ";
+    at = text.find_first_not_of(' ', end + line_end.size());
+  }
+  return joined;
+}
+
 }  // namespace
 
 std::string graph_schema() {
@@ -263,7 +280,7 @@ std::string graph_schema() {
   writer["indentation"] = "  ";
   writer["precision"] = 15;
   writer["enableYAMLCompatibility"] = true;
-  return Json::writeString(writer, schema) + "\n";
+  return with_joined_brackets(Json::writeString(writer, schema)) + "\n";
 }
 
 }  // namespace lenet_flow

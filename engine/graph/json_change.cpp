@@ -134,7 +134,9 @@ void apply_set(JsonValue& root, const std::string& set, std::deque<SourceText>& 
   if (path.front() == '.' || path.back() == '.' || path.find("..") != std::string::npos)
     return problems.add(source.at(0), "",
                         fmt::format("expected a field such as training.epochs, got '{}'", printable(path)));
-  JsonValue value = parse_value(source, problems);
+  Problems of_value;
+  JsonValue value = parse_value(source, of_value);
+  if (!of_value.empty()) return problems.add(std::move(of_value));
   if (JsonValue* target = PathWalk(path, source, problems).find(root)) *target = std::move(value);
 }
 

@@ -9,7 +9,7 @@
 namespace lenet_flow {
 
 JsonScan::JsonScan(const SourceText& source, Problems& problems)
-    : source_(source), text_(source.text()), problems_(problems) {
+    : source_(source), text_(source.text()), plain_(text_), problems_(problems) {
   scan();
 }
 
@@ -65,14 +65,19 @@ bool JsonScan::open(char bracket) {
 void JsonScan::skip_comment() {
   const std::string_view rest = std::string_view(text_).substr(at_);
   if (rest.starts_with("//")) {
-    at_ = std::min(text_.find_first_of("\r\n", at_), text_.size());
+    blank_out(std::min(text_.find_first_of("\r\n", at_), text_.size()));
   } else if (rest.starts_with("/*")) {
     const std::size_t end = text_.find("*/", at_ + 2);
     if (end == std::string::npos) return fail(at_, "this comment is never closed; expected a '*/'");
-    at_ = end + 2;
+    blank_out(end + 2);
   } else {
     ++at_;
   }
+}
+
+void JsonScan::blank_out(std::size_t end) {
+  for (; at_ < end; ++at_)
+    if (text_[at_] != '\n' && text_[at_] != '\r') plain_[at_] = ' ';
 }
 
 void JsonScan::scan_string() {

@@ -16,6 +16,9 @@ class JsonScan {
  public:
   JsonScan(const SourceText& source, Problems& problems);
 
+  /// The text with blanks in place of its comments, so that offsets stay. jsoncpp takes comments in some places only:
+  /// not between a trailing comma and the bracket, where people comment a list's last entry out.
+  const std::string& text_without_comments() const { return plain_; }
   /// The keys, quotes included, of the object whose '{' is at `offset`.
   const std::vector<Place>& keys(std::size_t offset) const;
 
@@ -28,12 +31,14 @@ class JsonScan {
 
   void scan();
   void skip_comment();
+  void blank_out(std::size_t end);
   void scan_string();
   bool open(char bracket);
   void fail(std::size_t offset, std::string message);
 
   const SourceText& source_;
   const std::string& text_;
+  std::string plain_;
   Problems& problems_;
   std::size_t at_ = 0, values_ = 0;
   bool failed_ = false;

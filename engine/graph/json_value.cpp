@@ -15,7 +15,7 @@ namespace {
 
 std::unique_ptr<Json::CharReader> make_reader() {
   Json::CharReaderBuilder builder;
-  builder["collectComments"] = false;
+  builder["allowComments"] = false;  // JsonScan takes them out
   builder["failIfExtra"] = true;
   builder["stackLimit"] = 4 * deepest_json;  // JsonScan has looked already
   return std::unique_ptr<Json::CharReader>(builder.newCharReader());
@@ -59,24 +59,24 @@ std::string reworded(std::string_view message, const std::string& got) {
   return printable(message, 200);
 }
 
-/// Adds each error of jsoncpp's report: "* Line 3, Column 5\n  Missing ..." and further lines of detail.
-void add_errors(const std::string& report, const SourceText& source, Problems& problems) {
-  static constexpr std::string_view mark = "* Line ", column_mark = ", Column ";
-  for (std::size_t at = report.find(mark); at != std::string::npos; at = report.find(mark, at)) {
-    std::size_t line = 1, column = 1;
-    const char* const end = report.data() + report.size();
-    const auto after_line = std::from_chars(report.data() + at + mark.size(), end, line).ptr;
-    if (end - after_line > static_cast<std::ptrdiff_t>(column_mark.size()))
-      std::from_chars(after_line + column_mark.size(), end, column);
-    const std::size_t message = std::min(report.find('\n', at), report.size());
-    const std::size_t message_end = std::min(report.find('\n', message + 1), report.size());
-    std::string_view words(report);
-    words = words.substr(std::min(message + 3, message_end), message_end - std::min(message + 3, message_end));
-    const std::size_t offset = source.offset(line, column);
-    problems.add(source.at(offset), "", reworded(words, token_at(source.text(), offset)));
-    at = message_end;
-  }
-  if (problems.empty()) problems.add(source.at(0), "", "expected JSON");
+/// Adds the first error of jsoncpp's report: "* Line 3, Column 5\n  Missing ...\n" and more. Those behind it come from
+/// its guess at where to go on.
+void add_error(std::string_view report, const SourceText& source, Problems& problems) {
+  static constexpr std::string_view line_mark = "* Line ", column_mark = ", Column ";
+  std::size_t line = 1, column = 1;
+  const auto read = [&](std::string_view mark, std::size_t& number) {
+    const std::size_t at = report.find(mark);
+    if (at == std::string_view::npos) return;
+    report.remove_prefix(at + mark.size());
+    std::from_chars(report.data(), report.data() + report.size(), number);
+  };
+  read(line_mark, line);
+  read(column_mark, column);
+  report.remove_prefix(std::min(report.size(), report.find('\n')));
+  report.remove_prefix(std::min(report.size(), report.find_first_not_of("\n ")));
+  const std::string_view message = report.substr(0, report.find('\n'));
+  const std::size_t offset = source.offset(line, column);
+  problems.add(source.at(offset), "", reworded(message, token_at(source.text(), offset)));
 }
 
 /// -?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)? (RFC 8259, section 6). jsoncpp takes 01, 1. and - too.
@@ -211,8 +211,9 @@ JsonValue parse_json(const SourceText& source, Problems& problems) {
   try {
     Json::Value json;
     std::string report;
-    if (!make_reader()->parse(text.data(), text.data() + text.size(), &json, &report)) {
-      add_errors(report, source, here);
+    const std::string& plain = scan.text_without_comments();
+    if (!make_reader()->parse(plain.data(), plain.data() + plain.size(), &json, &report)) {
+      add_error(report, source, here);
       return give_up();
     }
     JsonValue value = Converter(source, scan, here).convert(json);

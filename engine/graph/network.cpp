@@ -40,32 +40,80 @@ void make_layers(const GraphFile& file, Network& network, Problems& problems) {
   }
 }
 
-/// Adds a problem for each cycle among the layers that `done` leaves out: walks from producer to producer until a layer
-/// comes up again. Every such layer has such a producer.
-void name_cycles(const Network& network, const std::vector<bool>& done, Problems& problems) {
-  std::vector<int> seen_in_walk(network.layers.size(), 0);
-  int walk = 0;
-  for (std::size_t start = 0; start < network.layers.size(); ++start) {
-    if (done[start] || seen_in_walk[start] > 0) continue;
-    ++walk;
-    std::vector<int> path;
-    int at = static_cast<int>(start);
-    while (seen_in_walk[index(at)] == 0) {
-      seen_in_walk[index(at)] = walk;
-      path.push_back(at);
-      const std::vector<int>& producers = network.layers[index(at)].producers;
-      at = *std::find_if(producers.begin(), producers.end(),
-                         [&](int producer) { return producer != network_input && !done[index(producer)]; });
+/// Puts layers in order as their producers come to be done; names a cycle where nothing can go on.
+class Ordering {
+ public:
+  Ordering(Network& network, Problems& problems)
+      : network_(network), problems_(problems), done_(network.layers.size(), false), waits_for_(network.layers.size()) {
+    for (std::size_t i = 0; i < waits_for_.size(); ++i) {
+      const std::vector<int>& producers = network.layers[i].producers;
+      waits_for_[i] =
+          static_cast<std::ptrdiff_t>(producers.size()) - std::count(producers.begin(), producers.end(), network_input);
+      if (waits_for_[i] == 0) ready_.push(static_cast<int>(i));
     }
-    if (seen_in_walk[index(at)] != walk) continue;  // leads into a cycle that has its line
-    std::vector<std::string> names{network.layers[index(at)].name};
-    for (auto layer = path.rbegin(); *layer != at; ++layer) names.push_back(network.layers[index(*layer)].name);
-    names.push_back(names.front());
-    const NetworkLayer& first = network.layers[index(at)];
-    problems.add(first.where, fmt::format("layers.{}.after", first.name),
-                 "the layers make a cycle: " + cycle_text(names));
   }
-}
+
+  void run() {
+    take_ready();
+    for (std::size_t start = 0; start < done_.size() && !problems_.full(); ++start) {
+      while (!done_[start] && !problems_.full()) {
+        break_cycle(static_cast<int>(start));
+        take_ready();
+      }
+    }
+  }
+
+ private:
+  void take_ready() {
+    while (!ready_.empty()) {
+      const int layer = ready_.top();
+      ready_.pop();
+      if (done_[index(layer)]) continue;
+      network_.order.push_back(layer);
+      finish(layer);
+    }
+  }
+
+  void finish(int layer) {
+    done_[index(layer)] = true;
+    for (const auto& [consumer, input] : network_.layers[index(layer)].consumers)
+      if (--waits_for_[index(consumer)] == 0) ready_.push(consumer);
+  }
+
+  int waited_for_by(int layer) const {
+    const std::vector<int>& producers = network_.layers[index(layer)].producers;
+    return *std::find_if(producers.begin(), producers.end(),
+                         [&](int producer) { return producer != network_input && !done_[index(producer)]; });
+  }
+
+  /// Walks from producer to producer until a layer comes up again: every layer that is not done waits for one. Adds a
+  /// problem for the cycle and lets what is behind it go on.
+  void break_cycle(int start) {
+    std::unordered_map<int, std::size_t> position;
+    std::vector<int> path;
+    int at = start;
+    while (position.emplace(at, path.size()).second) {
+      path.push_back(at);
+      at = waited_for_by(at);
+    }
+    path.erase(path.begin(), path.begin() + static_cast<std::ptrdiff_t>(position.at(at)));
+    std::reverse(path.begin(), path.end());                                             // in the direction of data
+    std::rotate(path.begin(), std::min_element(path.begin(), path.end()), path.end());  // from the first in the file
+    std::vector<std::string> names;
+    for (const int layer : path) names.push_back(network_.layers[index(layer)].name);
+    names.push_back(names.front());
+    const NetworkLayer& first = network_.layers[index(path.front())];
+    problems_.add(first.where, fmt::format("layers.{}.after", first.name),
+                  "the layers make a cycle: " + cycle_text(names));
+    for (const int layer : path) finish(layer);
+  }
+
+  Network& network_;
+  Problems& problems_;
+  std::vector<bool> done_;
+  std::vector<std::ptrdiff_t> waits_for_;  ///< producers that are not done
+  std::priority_queue<int, std::vector<int>, std::greater<>> ready_;
+};
 
 /// The layer whose output is the network's: the only one that nobody reads, or the last of them in the file.
 void find_output(Network& network, Problems& problems) {
@@ -89,10 +137,7 @@ void make_loss(const GraphFile& file, Network& network, Problems& problems) {
   output.folded = output.layer->fold_into_loss(file.loss.type);
   const std::string right = network.loss->mismatch(output.output_shape, network.classes);
   if (!right.empty())
-    problems.add(
-        file.loss.where, "loss",
-        fmt::format("{} does not fit the network's output, {} made by '{}', and the {} classes of the data: {}",
-                    file.loss.type, output.output_shape.text(), output.name, network.classes, right));
+    problems.add(file.loss.where, "loss", fmt::format("{}; the output is made by '{}'", right, output.name));
 }
 
 /// A layer's I is needed where a trained parameter lies before it.
@@ -122,26 +167,7 @@ std::string cycle_text(const std::vector<std::string>& names) {
   return text;
 }
 
-void order_layers(Network& network, Problems& problems) {
-  std::vector<std::size_t> waits_for(network.layers.size(), 0);
-  std::priority_queue<int, std::vector<int>, std::greater<>> ready;
-  for (std::size_t i = 0; i < network.layers.size(); ++i) {
-    const std::vector<int>& producers = network.layers[i].producers;
-    waits_for[i] =
-        producers.size() - static_cast<std::size_t>(std::count(producers.begin(), producers.end(), network_input));
-    if (waits_for[i] == 0) ready.push(static_cast<int>(i));
-  }
-  std::vector<bool> done(network.layers.size(), false);
-  while (!ready.empty()) {
-    const int number = ready.top();
-    ready.pop();
-    done[index(number)] = true;
-    network.order.push_back(number);
-    for (const auto& [consumer, input] : network.layers[index(number)].consumers)
-      if (--waits_for[index(consumer)] == 0) ready.push(consumer);
-  }
-  if (network.order.size() < network.layers.size()) name_cycles(network, done, problems);
-}
+void order_layers(Network& network, Problems& problems) { Ordering(network, problems).run(); }
 
 Network make_network(const GraphFile& file, const Shape& input, std::int64_t classes) {
   Problems problems;

@@ -7,8 +7,8 @@ namespace lenet_flow {
 
 /// The steps of make_network(), in this order. Each adds problems for what is wrong in its part.
 
-/// Fills in `order`: topological, ties in the order of the file. Leaves out layers on a cycle and behind one, and adds
-/// a problem that names each cycle.
+/// Fills in `order`: topological, ties in the order of the file. Leaves out layers on a cycle, and adds a problem that
+/// names it.
 void order_layers(Network& network, Problems& problems);
 
 /// Shapes, parameters and FLOPs of every layer in `order`. A layer behind one that does not fit is left with shape 0.

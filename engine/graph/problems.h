@@ -19,7 +19,7 @@ class Problems {
     if (full())
       ++more_;
     else
-      found_.push_back({std::move(where), std::move(field), std::move(message)});
+      found_.emplace_back(std::move(where), std::move(field), std::move(message));
   }
 
   /// All of `others` too.
