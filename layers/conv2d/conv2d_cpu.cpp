@@ -10,7 +10,10 @@
 namespace lenet_flow {
 namespace {
 
-constexpr std::int64_t most_panels_a_block = 8;
+/// A block of positions is unfolded at once: as many panels as stay in a cache, within these.
+constexpr std::int64_t least_panels_a_block = 4, most_panels_a_block = 8;
+/// Positions that W sums from zero before it adds them to the gradient.
+constexpr std::int64_t summed_positions = 128;
 /// Floats that a copy may write, and read, past its end.
 constexpr std::int64_t slack = 8;
 
@@ -44,7 +47,7 @@ class Conv2dCpu final : public Kernel {
         rows_(c_.input.height + c_.window.before.height + c_.window.after.height),
         columns_(c_.input.width + c_.window.before.width + c_.window.after.width) {
     const std::int64_t depth = c_.depth(), taps = c_.window.taps();
-    panels_a_block_ = std::clamp<std::int64_t>(65536 / (depth * panel_columns), 1, most_panels_a_block);
+    panels_a_block_ = std::clamp(65536 / (depth * panel_columns), least_panels_a_block, most_panels_a_block);
     images_a_set_ = std::max<std::int64_t>(1, block_positions() / c_.positions());
     channels_a_block_ = std::clamp<std::int64_t>(256 / taps, 1, c_.group_inputs());
   }
@@ -89,9 +92,9 @@ class Conv2dCpu final : public Kernel {
             scratch.worker_floats(images_a_set_ * c_.group_inputs() * plane(), cores)};
   }
   ParameterArrays cut_parameters(Scratch& scratch, std::int64_t images, int cores) const {
-    const std::int64_t transposed = panels_of(c_.group_outputs()) * panel_columns * panel_columns;
+    const std::int64_t transposed = panels_of(c_.group_outputs()) * panel_columns * summed_positions;
     return {scratch.floats(padded_floats(images)), scratch.floats(chunks(images) * weights()),
-            scratch.worker_floats(channels_a_block_ * c_.window.taps() * panel_columns + slack, cores),
+            scratch.worker_floats(channels_a_block_ * c_.window.taps() * summed_positions + slack, cores),
             scratch.worker_floats(transposed, cores)};
   }
 
@@ -104,9 +107,11 @@ class Conv2dCpu final : public Kernel {
 
   void pad(const KernelCall& call, float* padded) const;
   void find_segments(std::int64_t first, std::int64_t count, std::int64_t channels, Segments& segments) const;
-  void unfold(const float* padded, const Segments& panel, std::int64_t channels, float* to) const;
+  void unfold(const float* padded, const Segments& block, std::int64_t channels, std::int64_t stride, float* to) const;
   void fold(const float* unfolded, std::int64_t stride, const Segments& block, float* padded) const;
   void crop(const float* padded, float* to) const;
+  void add_chunks(const KernelCall& call, const float* partial) const;
+  void bias_gradient(const KernelCall& call) const;
   void chunk_gradient(const KernelCall& call, const ParameterArrays& arrays, std::int64_t item, int worker) const;
 
   Convolution c_;
@@ -162,18 +167,19 @@ void Conv2dCpu::find_segments(std::int64_t first, std::int64_t count, std::int64
                  });
 }
 
-/// One panel of the unfolded input: to[(channel, kernel row, kernel column)][lane], zero in lanes without position.
-/// Copies whole groups of 8 floats: what is too much is overwritten by the next segment or row.
-void Conv2dCpu::unfold(const float* padded, const Segments& panel, std::int64_t channels, float* to) const {
+/// The unfolded input: to[(channel, kernel row, kernel column)][lane], rows `stride` floats apart, zero in lanes
+/// without position. Copies whole groups of 8 floats: what is too much is overwritten by the next segment or row.
+void Conv2dCpu::unfold(const float* padded, const Segments& block, std::int64_t channels, std::int64_t stride,
+                       float* to) const {
   const Window& window = c_.window;
-  const Segment& last = panel.at[panel.count - 1];
+  const Segment& last = block.at[block.count - 1];
   const std::int64_t used = last.lane + last.length, step = window.stride.width;
   for (std::int64_t channel = 0; channel < channels; ++channel)
     for (std::int64_t y = 0; y < window.kernel.height; ++y)
-      for (std::int64_t x = 0; x < window.kernel.width; ++x, to += panel_columns) {
+      for (std::int64_t x = 0; x < window.kernel.width; ++x, to += stride) {
         const float* tap =
             padded + channel * plane() + y * window.dilation.height * columns_ + x * window.dilation.width;
-        for (const Segment& segment : panel) {
+        for (const Segment& segment : block) {
           const float* from = tap + segment.offset;
           float* lane = to + segment.lane;
           if (step == 1)
@@ -181,7 +187,7 @@ void Conv2dCpu::unfold(const float* padded, const Segments& panel, std::int64_t 
           else
             for (std::int64_t j = 0; j < segment.length; ++j) lane[j] = from[j * step];
         }
-        for (std::int64_t j = used; j < panel_columns; ++j) to[j] = 0.0f;
+        for (std::int64_t j = used; j < stride; ++j) to[j] = 0.0f;
       }
 }
 
@@ -226,7 +232,7 @@ void Conv2dCpu::forward(const KernelCall& call) {
     Segments segments;
     for (std::int64_t at = 0; at < count; at += panel_columns) {
       find_segments(first + at, std::min(panel_columns, count - at), c_.input.channels, segments);
-      unfold(padded, segments, c_.group_inputs(), panels + at * depth);
+      unfold(padded, segments, c_.group_inputs(), panel_columns, panels + at * depth);
     }
     multiply({call.parameters[0].data + group * outputs * depth, depth, 1}, {panels, depth * panel_columns},
              {product, block_positions()}, {outputs, count, depth}, false);
@@ -288,8 +294,8 @@ void Conv2dCpu::input_gradients(const KernelCall& call) {
   });
 }
 
-/// One chunk of images, one group, one block of input channels: its part of the transposed weight gradient, a panel of
-/// 32 positions after another.
+/// One chunk of images, one group, one block of input channels: its part of the transposed weight gradient, one
+/// block of positions after another.
 void Conv2dCpu::chunk_gradient(const KernelCall& call, const ParameterArrays& arrays, std::int64_t item,
                                int worker) const {
   const std::int64_t outputs = c_.group_outputs(), inputs = c_.group_inputs(), positions = c_.positions();
@@ -304,20 +310,20 @@ void Conv2dCpu::chunk_gradient(const KernelCall& call, const ParameterArrays& ar
   float* partial = arrays.partial + chunk * weights() + (group * c_.depth() + channel * c_.window.taps()) * outputs;
   float *unfolded = arrays.unfolded.of(worker), *transposed = arrays.transposed.of(worker);
   Segments segments;
-  for (std::int64_t first = begin; first < end; first += panel_columns) {
-    const std::int64_t count = std::min(panel_columns, end - first);
+  for (std::int64_t first = begin; first < end; first += summed_positions) {
+    const std::int64_t count = std::min(summed_positions, end - first);
     find_segments(first, count, c_.input.channels, segments);
-    unfold(padded, segments, channels, unfolded);
+    unfold(padded, segments, channels, summed_positions, unfolded);
     for_each_image(first, count, positions,
                    [&](std::int64_t lane, std::int64_t length, std::int64_t image, std::int64_t position) {
                      for (std::int64_t o = 0; o < outputs; ++o) {
                        const float* from = gradient + (image * c_.output.channels + o) * positions + position;
-                       float* to =
-                           transposed + (o / panel_columns * panel_columns + lane) * panel_columns + o % panel_columns;
+                       float* to = transposed + (o / panel_columns * summed_positions + lane) * panel_columns +
+                                   o % panel_columns;
                        for (std::int64_t j = 0; j < length; ++j) to[j * panel_columns] = from[j];
                      }
                    });
-    multiply({unfolded, panel_columns, 1}, {transposed, panel_columns * panel_columns}, {partial, outputs},
+    multiply({unfolded, summed_positions, 1}, {transposed, summed_positions * panel_columns}, {partial, outputs},
              {channels * c_.window.taps(), outputs, count}, first > begin);
   }
 }
@@ -331,20 +337,36 @@ void Conv2dCpu::parameter_gradients(const KernelCall& call) {
   call.cpu().parallel_for(items, 1, [&](std::int64_t begin, std::int64_t end, int worker) {
     for (std::int64_t item = begin; item < end; ++item) chunk_gradient(call, arrays, item, worker);
   });
-  const std::int64_t outputs = c_.group_outputs(), depth = c_.depth(), positions = c_.positions();
-  call.cpu().parallel_for(c_.output.channels, 1, [&](std::int64_t begin, std::int64_t end, int) {
+  add_chunks(call, arrays.partial);
+  if (c_.bias) bias_gradient(call);
+}
+
+/// The weight gradient: the chunks' parts in order, turned back to [output][depth]. By 16 outputs, a line of the cache.
+void Conv2dCpu::add_chunks(const KernelCall& call, const float* partial) const {
+  const std::int64_t outputs = c_.group_outputs(), depth = c_.depth(), all = chunks(call.images);
+  float* to = call.parameter_gradients[0].data;
+  call.cpu().parallel_for(c_.output.channels, 16, [&](std::int64_t begin, std::int64_t end, int) {
+    for (std::int64_t first = begin, last; first < end; first = last) {
+      const std::int64_t group = first / outputs;
+      last = std::min({end, first + 16, (group + 1) * outputs});
+      for (std::int64_t k = 0; k < depth; ++k)
+        for (std::int64_t channel = first; channel < last; ++channel) {
+          const float* from = partial + (group * depth + k) * outputs + channel - group * outputs;
+          float sum = from[0];
+          for (std::int64_t chunk = 1; chunk < all; ++chunk) sum += from[chunk * weights()];
+          to[channel * depth + k] = sum;
+        }
+    }
+  });
+}
+
+void Conv2dCpu::bias_gradient(const KernelCall& call) const {
+  const std::int64_t channels = c_.output.channels, positions = c_.positions();
+  call.cpu().parallel_for(channels, 1, [&](std::int64_t begin, std::int64_t end, int) {
     for (std::int64_t channel = begin; channel < end; ++channel) {
-      const float* from = arrays.partial + channel / outputs * depth * outputs + channel % outputs;
-      float* to = call.parameter_gradients[0].data + channel * depth;
-      for (std::int64_t k = 0; k < depth; ++k) {
-        to[k] = from[k * outputs];
-        for (std::int64_t chunk = 1; chunk < chunks(call.images); ++chunk)
-          to[k] += from[chunk * weights() + k * outputs];
-      }
-      if (!c_.bias) continue;
       double sum = 0;
       for (std::int64_t image = 0; image < call.images; ++image)
-        sum += fixed_sum(call.output_gradient.data + (image * c_.output.channels + channel) * positions, positions);
+        sum += fixed_sum(call.output_gradient.data + (image * channels + channel) * positions, positions);
       call.parameter_gradients[1].data[channel] = static_cast<float>(sum);
     }
   });

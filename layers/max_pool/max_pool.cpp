@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <limits>
+#include <vector>
 
 #include "layers/layer.h"
 #include "layers/window.h"
@@ -11,7 +12,10 @@ namespace {
 class MaxPoolCpu final : public Kernel {
  public:
   MaxPoolCpu(const Shape& input, const Shape& output, const Window& window)
-      : input_(input), output_(output), window_(window) {}
+      : input_(input), output_(output), window_(window) {
+    for (std::int64_t x = 0; x < window.kernel.width; ++x)
+      inside_.push_back(positions_inside(x, window.stride.width, 1, window.before.width, input.width, output.width));
+  }
 
   std::size_t saved_bytes(std::int64_t images) const override {
     return static_cast<std::size_t>(images * output_.elements()) * sizeof(std::int32_t);
@@ -54,9 +58,8 @@ class MaxPoolCpu final : public Kernel {
         const std::int64_t in_row = row * window_.stride.height - window_.before.height + y;
         if (in_row < 0 || in_row >= input_.height) continue;
         for (std::int64_t x = 0; x < window_.kernel.width; ++x) {
-          const Range inside =
-              positions_inside(x, window_.stride.width, 1, window_.before.width, input_.width, output_.width);
-          take_tap(from, in_row * input_.width - window_.before.width + x, inside, to, places);
+          take_tap(from, in_row * input_.width - window_.before.width + x, inside_[static_cast<std::size_t>(x)], to,
+                   places);
         }
       }
     }
@@ -74,6 +77,7 @@ class MaxPoolCpu final : public Kernel {
 
   Shape input_, output_;
   Window window_;
+  std::vector<Range> inside_;  ///< for each column of the kernel, the outputs whose tap lies in the image
 };
 
 class MaxPool final : public Layer {
