@@ -1,0 +1,109 @@
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+
+#include "devices/machine.h"
+#include "engine/graph/graphviz.h"
+#include "tools/commands.h"
+#include "tools/graph_options.h"
+#include "tools/network_tables.h"
+#include "tools/output_file.h"
+#include "tools/timeline.h"
+#include "tools/units.h"
+
+namespace lenet_flow {
+namespace {
+
+struct CheckArguments : GraphArguments {
+  std::string dot;
+};
+
+std::uint64_t bytes_in_all(const PipelinePlan& plan, const DeviceSet& devices) {
+  std::uint64_t bytes = plan.reader_bytes;
+  for (int i = 0; i < devices.size(); ++i)
+    if (devices.device(i).kind() == DeviceKind::cpu) bytes += plan.device_bytes(i);
+  return bytes;
+}
+
+std::string micro_batches_text(std::int64_t count) {
+  return count_text(count) + (count == 1 ? " micro-batch" : " micro-batches");
+}
+
+std::string work_text(const Session& session, const PipelineOptions& options, const PipelinePlan& plan) {
+  const std::int64_t images = session.training() ? session.train_images() : session.test().size();
+  const BatchCut cut = session.cut(images);
+  std::string text =
+      fmt::format("{}: {} {} on {}, {} in {}\n", session.file().name, session.training() ? "trains" : "infers",
+                  plural(images, "image"), session.data().name, session.network().input.text(),
+                  plural(session.network().classes, "class") + (session.network().classes == 1 ? "" : "es"));
+  text += fmt::format("{} of {}, each in {} of {}; {} in flight\n", plural(cut.batches(), "batch"),
+                      count_text(options.batch), micro_batches_text(plan.shape.micro_batches),
+                      count_text(options.micro_batch), plan.limits.in_flight);
+  return text;
+}
+
+std::string schedule_section(const Session& session, const PipelineOptions& options, const PipelinePlan& plan,
+                             bool verbose, const Terminal& terminal) {
+  std::vector<std::string> names;
+  for (int i = 0; i < session.devices().size(); ++i) names.push_back(session.devices().device(i).name());
+  std::string text = fmt::format("schedule '{}' of a batch: {}, no deadlock", options.schedule->name,
+                                 micro_batches_text(plan.shape.micro_batches));
+  if (const auto bubble = options.schedule->bubble(plan.shape))
+    text += fmt::format("; idle in theory, were all stages equal: {}", percent_text(*bubble, 1));
+  text = styled(terminal, Style::bold, text) + "\n";
+  text += timeline_text(plan.schedule, plan.shape, names, terminal);
+  if (verbose)
+    for (std::size_t i = 0; i < names.size(); ++i)
+      text += fmt::format("{}: {}\n", names[i], schedule_text(plan.schedule[i]));
+  return text;
+}
+
+ExitCode check(const CheckArguments& arguments) {
+  ProgressDisplay display(Terminal::of(2), arguments.verbosity());
+  const RunOptions run = run_options(arguments, display);
+  std::optional<OutputFile> dot;
+  if (!arguments.dot.empty() && arguments.dot != "-") dot.emplace("--dot", arguments.dot);
+  Session session(run, Session::Data::shapes);
+  const Network& network = session.network();
+  const PipelineOptions options = session.pipeline_options();
+  const PipelinePlan plan =
+      plan_pipeline(network, session.devices(), options, session.training() ? &session.optimizer() : nullptr);
+  if (const auto bytes = bytes_in_all(plan, session.devices()); bytes > Machine::available_bytes())
+    session.warn(fmt::format("this needs {}, more than the {} that this machine has free", bytes_text(bytes),
+                             bytes_text(Machine::available_bytes())));
+  if (dot) dot->write(graphviz(network));
+  if (arguments.dot == "-") {
+    print(graphviz(network));
+    return ExitCode::done;
+  }
+  const Terminal terminal = Terminal::of(1);
+  std::string text = work_text(session, options, plan) + "\n" + layer_table(network, terminal) +
+                     "FLOPs and bytes are those of one image\n\n" + stage_table(network, arguments.verbose, terminal) +
+                     "\n";
+  if (const std::string links = link_table(network, plan, options.micro_batch, terminal); !links.empty())
+    text += links + "\n";
+  text += memory_table(session.devices(), plan, terminal) + "\n";
+  text += schedule_section(session, options, plan, arguments.verbose, terminal);
+  print(text);
+  return ExitCode::done;
+}
+
+}  // namespace
+
+void add_check(CLI::App& program, Command& chosen) {
+  const auto arguments = std::make_shared<CheckArguments>();
+  CLI::App* command = program.add_subcommand("check", "say all that can be known without running, draw the pipeline");
+  add_graph_options(*command, *arguments);
+  command->add_option("--dot", arguments->dot, "write the network for Graphviz; '-' is standard output")
+      ->option_text("FILE");
+  command->footer(
+      "The data need not be there for known sets. Exit code 2 where the file is wrong.\n"
+      "\n"
+      "Examples:\n"
+      "  lenet-flow check graphs/lenet5_four_stages.json\n"
+      "  lenet-flow check graphs/split_conv_gpu.json --set pipeline.micro_batch=8\n"
+      "  lenet-flow check graphs/residual_mnist.json --dot - | dot -Tsvg > residual.svg");
+  command->callback([arguments, &chosen] { chosen = [arguments] { return check(*arguments); }; });
+}
+
+}  // namespace lenet_flow

@@ -1,0 +1,57 @@
+# bash completion for lenet-flow
+
+_lenet_flow() {
+    local current previous word command=''
+    current=${COMP_WORDS[COMP_CWORD]}
+    previous=${COMP_WORDS[COMP_CWORD - 1]}
+    for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
+        case $command:$word in
+            :run | :check | :eval | :verify | :devices | :data) command=$word ;;
+            data:get) command='get' ;;
+        esac
+    done
+
+    case $previous in
+        --init | --parameters)
+            compopt -o filenames
+            mapfile -t COMPREPLY < <(compgen -f -X '!*.safetensors' -- "$current"; compgen -d -- "$current")
+            return ;;
+        --json | --predictions | --dot)
+            compopt -o filenames
+            mapfile -t COMPREPLY < <(compgen -f -- "$current")
+            return ;;
+        --data | --checkpoint | --from)
+            compopt -o filenames
+            mapfile -t COMPREPLY < <(compgen -d -- "$current")
+            return ;;
+        --set | --map | --epochs | --seed | --limit | --steps) return ;;
+    esac
+
+    local graph='--set --map --epochs --seed --limit --data --quiet --verbose --help --version'
+    local options=
+    case $command in
+        '') options='--help --version' ;;
+        run) options="$graph --init --checkpoint --resume --json" ;;
+        check) options="$graph --dot" ;;
+        eval) options="$graph --parameters --predictions --json" ;;
+        verify) options="$graph --init --steps --json" ;;
+        devices) options='--help --version' ;;
+        data) options='--data --help --version' ;;
+        get) options='--from --quiet --help --version' ;;
+    esac
+
+    if [[ $current == -* ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "$options" -- "$current")
+        return
+    fi
+    case $command in
+        '') mapfile -t COMPREPLY < <(compgen -W 'run check eval verify devices data' -- "$current") ;;
+        data) mapfile -t COMPREPLY < <(compgen -W 'get' -- "$current") ;;
+        get) mapfile -t COMPREPLY < <(compgen -W 'mnist fashion-mnist cifar10 digits' -- "$current") ;;
+        run | check | eval | verify)
+            compopt -o filenames
+            mapfile -t COMPREPLY < <(compgen -f -X '!*.json' -- "$current"; compgen -d -- "$current") ;;
+    esac
+}
+
+complete -F _lenet_flow lenet-flow

@@ -1,0 +1,38 @@
+# fish completion for lenet-flow
+
+set -l commands run check eval verify devices data
+set -l with_graph '__fish_seen_subcommand_from run check eval verify'
+
+complete -c lenet-flow -f
+complete -c lenet-flow -s h -l help -d 'Print help'
+complete -c lenet-flow -l version -d 'Print the version'
+
+complete -c lenet-flow -n "not __fish_seen_subcommand_from $commands" -a run -d 'Train, then evaluate'
+complete -c lenet-flow -n "not __fish_seen_subcommand_from $commands" -a check -d 'Say all that can be known without running'
+complete -c lenet-flow -n "not __fish_seen_subcommand_from $commands" -a eval -d 'Test split with given parameters'
+complete -c lenet-flow -n "not __fish_seen_subcommand_from $commands" -a verify -d 'Compare with the sequential schedule, bit for bit'
+complete -c lenet-flow -n "not __fish_seen_subcommand_from $commands" -a devices -d 'What this machine has'
+complete -c lenet-flow -n "not __fish_seen_subcommand_from $commands" -a data -d 'Known data sets and where they are'
+
+complete -c lenet-flow -n "$with_graph" -k -a '(__fish_complete_suffix .json)'
+complete -c lenet-flow -n "$with_graph" -l set -x -d 'PATH=VALUE: replace a field of the file'
+complete -c lenet-flow -n "$with_graph" -l map -x -d 'DEVICE=WHAT: put a device on something else'
+complete -c lenet-flow -n "$with_graph" -l epochs -x -d 'Number of epochs'
+complete -c lenet-flow -n "$with_graph" -l seed -x -d 'Seed of all random numbers'
+complete -c lenet-flow -n "$with_graph" -l limit -x -d 'Take the first N training images'
+complete -c lenet-flow -n "$with_graph" -s v -l verbose -d 'Say more'
+complete -c lenet-flow -n '__fish_seen_subcommand_from run check eval verify get' -s q -l quiet -d 'No progress'
+complete -c lenet-flow -n '__fish_seen_subcommand_from run check eval verify data' -l data -x -a '(__fish_complete_directories)' -d 'A folder with one folder a data set'
+
+complete -c lenet-flow -n '__fish_seen_subcommand_from run verify' -l init -r -F -d 'Start from these parameters'
+complete -c lenet-flow -n '__fish_seen_subcommand_from run' -l checkpoint -x -a '(__fish_complete_directories)' -d 'Write checkpoints here'
+complete -c lenet-flow -n '__fish_seen_subcommand_from run' -l resume -d 'Go on from the newest whole checkpoint'
+complete -c lenet-flow -n '__fish_seen_subcommand_from run eval verify' -l json -r -F -d 'The result as JSON'
+complete -c lenet-flow -n '__fish_seen_subcommand_from check' -l dot -r -F -d 'Write the network for Graphviz'
+complete -c lenet-flow -n '__fish_seen_subcommand_from eval' -l parameters -r -F -d 'The parameters'
+complete -c lenet-flow -n '__fish_seen_subcommand_from eval' -l predictions -r -F -d 'Write a CSV file'
+complete -c lenet-flow -n '__fish_seen_subcommand_from verify' -l steps -x -d 'Batches to train each way'
+
+complete -c lenet-flow -n '__fish_seen_subcommand_from data; and not __fish_seen_subcommand_from get' -a get -d 'Fetch a known set'
+complete -c lenet-flow -n '__fish_seen_subcommand_from get' -a 'mnist fashion-mnist cifar10 digits'
+complete -c lenet-flow -n '__fish_seen_subcommand_from get' -l from -r -F -d 'A folder, a file or an address'

@@ -1,0 +1,135 @@
+#include "tools/result_tables.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "tools/table.h"
+#include "tools/units.h"
+
+namespace lenet_flow {
+namespace {
+
+using Align = Table::Align;
+
+/// A state of the stall taxonomy by its name, in the order in which tables show it.
+struct State {
+  const char* name;
+  double StateSeconds::*seconds;
+};
+constexpr std::array states{
+    State{"compute", &StateSeconds::compute},     State{"transfer", &StateSeconds::transfer},
+    State{"launch", &StateSeconds::launch},       State{"sync", &StateSeconds::sync},
+    State{"blocked", &StateSeconds::blocked},     State{"starved", &StateSeconds::starved},
+    State{"no_credit", &StateSeconds::no_credit}, State{"contended", &StateSeconds::contended},
+    State{"optimizer", &StateSeconds::optimizer}, State{"fill", &StateSeconds::fill},
+    State{"drain", &StateSeconds::drain},         State{"unaccounted", &StateSeconds::unaccounted},
+};
+/// States below this share of the time in every stage are left out.
+constexpr double nearly_nothing = 0.005;
+constexpr std::size_t layer_columns = 32;
+constexpr std::size_t epochs_shown = 12;
+
+std::vector<State> states_shown(const RunResult& result, bool all) {
+  std::vector<State> shown{states[0]};
+  for (std::size_t i = 1; i < states.size(); ++i)
+    if (all || std::any_of(result.stages.begin(), result.stages.end(), [&](const StageResult& stage) {
+          return std::abs(stage.seconds.*states[i].seconds) >= nearly_nothing * result.seconds;
+        }))
+      shown.push_back(states[i]);
+  return shown;
+}
+
+std::string heading(const RunResult& result) {
+  const PipelineResult& pipeline = result.pipeline;
+  std::string text = fmt::format("{}: {} on {}; ", result.graph,
+                                 result.mode == "infer"
+                                     ? "inferred"
+                                     : "trained " + plural(static_cast<std::int64_t>(result.epochs.size()), "epoch"),
+                                 result.data_set);
+  text += fmt::format("{}, schedule {}, {} of {}, {} in flight", plural(pipeline.stages, "stage"), pipeline.schedule,
+                      plural(pipeline.micro_batches, "micro-batch") + (pipeline.micro_batches == 1 ? "" : "es"),
+                      plural(pipeline.micro_batch, "image"), pipeline.in_flight);
+  return text;
+}
+
+std::string stage_table(const RunResult& result, bool all, const Terminal& terminal) {
+  const auto shown = states_shown(result, all);
+  std::vector<Table::Column> columns{
+      {"stage", Align::left}, {"device", Align::left}, {"layers", Align::left}, {"images/s"}, {"memory"}};
+  for (const State& state : shown) columns.push_back({state.name});
+  Table table(columns);
+  for (const StageResult& stage : result.stages) {
+    std::vector<std::string> row{
+        stage.name, stage.device, shortened_list(stage.layers, all ? std::string::npos : layer_columns),
+        result.seconds > 0 ? count_text(std::llround(static_cast<double>(stage.images) / result.seconds)) : "-",
+        bytes_text(stage.peak_bytes)};
+    for (const State& state : shown) {
+      const double seconds = stage.seconds.*state.seconds;
+      row.push_back(result.seconds > 0 ? percent_text(seconds / result.seconds, 1) : "-");
+    }
+    table.add_row(row);
+  }
+  return table.text(terminal);
+}
+
+std::string epoch_table(const RunResult& result, bool all, const Terminal& terminal) {
+  Table table({{"epoch"}, {"loss"}, {"test loss"}, {"test accuracy"}, {"learning rate"}, {"images/s"}, {"time"}});
+  const std::size_t count = result.epochs.size();
+  for (std::size_t i = 0; i < count; ++i) {
+    if (!all && count > epochs_shown && i == epochs_shown / 2) {
+      table.add_row({"...", "", "", "", "", "", ""});
+      i = count - epochs_shown / 2;
+    }
+    const EpochResult& epoch = result.epochs[i];
+    table.add_row(
+        {std::to_string(epoch.epoch), number_text(epoch.loss), number_text(epoch.test_loss),
+         percent_text(epoch.test_accuracy), fmt::format("{:.4g}", epoch.learning_rate),
+         epoch.seconds > 0 ? count_text(std::llround(static_cast<double>(epoch.images) / epoch.seconds)) : "-",
+         duration_text(epoch.seconds)});
+  }
+  return table.text(terminal);
+}
+
+std::string memory_text(const RunResult& result) {
+  std::string text = bytes_text(result.peak_resident_bytes) + " at most";
+  for (const DeviceResult& device : result.devices)
+    if (device.memory_bytes > 0) text += fmt::format("; {} {}", device.name, bytes_text(device.memory_bytes));
+  return text;
+}
+
+std::string summary(const RunResult& result, const std::string& checkpoint, const Terminal& terminal) {
+  std::string text;
+  const auto line = [&](const char* name, const std::string& value) {
+    text += fmt::format("{}{}\n", styled(terminal, Style::bold, fmt::format("{:<15}", name)), value);
+  };
+  line("test accuracy", percent_text(result.test_accuracy));
+  line("test loss", number_text(result.test_loss));
+  line("images/s",
+       fmt::format("{} ({} in {}; the whole command {})", count_text(std::llround(result.images_per_second)),
+                   plural(result.images, "image"), duration_text(result.seconds), duration_text(result.wall_seconds)));
+  std::string bubble = percent_text(result.pipeline.bubble_measured, 1) + " of the stages' time without compute";
+  if (result.pipeline.bubble_theory)
+    bubble += fmt::format("; {} in theory, were all stages equal", percent_text(*result.pipeline.bubble_theory, 1));
+  line("bubble", bubble);
+  line("memory", memory_text(result));
+  line("parameters", "sha256 " + result.parameters_sha256);
+  if (!checkpoint.empty()) line("checkpoint", checkpoint);
+  for (const std::string& warning : result.warnings)
+    line("warning", styled(terminal, Style::yellow,
+                           cut_to(warning, static_cast<std::size_t>(std::max(40, terminal.columns - 16)))));
+  return text;
+}
+
+}  // namespace
+
+std::string result_tables(const RunResult& result, const std::string& checkpoint, bool all, const Terminal& terminal) {
+  std::string text =
+      styled(terminal, Style::bold, heading(result)) + "\n\n" + stage_table(result, all, terminal) + "\n";
+  if (!result.epochs.empty()) text += epoch_table(result, all, terminal) + "\n";
+  return text + summary(result, checkpoint, terminal);
+}
+
+}  // namespace lenet_flow
