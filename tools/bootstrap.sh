@@ -85,7 +85,7 @@ install_packages() {
   if [ "$(id -u)" -ne 0 ]; then
     command -v sudo >/dev/null && as_root true || return 1
   fi
-  say "installing $# Debian packages: $*"
+  say "installing from Debian: $*"
   apt='env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300'
   # An update that fails (no network, somebody else's broken source) may still leave lists that are good enough.
   # shellcheck disable=SC2086
@@ -109,7 +109,7 @@ see_to_packages() {
 # Stops with what this machine lacks.
 stop_lacking() {
   if [ -n "$not_installed" ]; then
-    say "this needs packages that only root can install; ask for them with:"
+    say "packages are missing that could not be installed (that takes root or sudo, and the network); ask for them with:"
     printf '  apt-get install --no-install-recommends %s\n' "$not_installed" >&2
   elif ! is_debian; then
     say "this is no Debian, so install by hand, and try again: $needs"
@@ -186,7 +186,7 @@ read_arguments() {
 
 # The data set that a graph file names: "mnist", or nothing where that is not clear.
 set_of_graph() {
-  sed -e 's://.*$::' "$1" 2>/dev/null | grep -o '"set"[[:space:]]*:[[:space:]]*"[^"]*"' | sed -e 's/"$//' -e 's/.*"//'
+  sed -e 's:^//.*$::' -e 's:[[:space:]]//.*$::' "$1" 2>/dev/null | grep -o '"set"[[:space:]]*:[[:space:]]*"[^"]*"' | sed -e 's/"$//' -e 's/.*"//'
 }
 
 # have SET: whether the program finds it on this machine, and usable.
