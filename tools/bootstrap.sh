@@ -189,8 +189,16 @@ set_of_graph() {
   sed -e 's:^//.*$::' -e 's:[[:space:]]//.*$::' "$1" 2>/dev/null | grep -o '"set"[[:space:]]*:[[:space:]]*"[^"]*"' | sed -e 's/"$//' -e 's/.*"//'
 }
 
-# have SET: whether the program finds it on this machine, and usable.
-have() { "$program" data "$1" ${data_option:+"--data=$data_option"} >/dev/null 2>&1 </dev/null; }
+# have SET: whether it is in one of the places where the program looks for it (unfinished downloads do not count). Whether
+# it is whole is for the program to say.
+have() {
+  for folder in "$data_option" "${LENET_FLOW_DATA:-}" "${XDG_CACHE_HOME:-${HOME:-}/.cache}/lenet-flow/data"; do
+    [ -n "$folder" ] || continue
+    file=$(find -L "$folder/$1" -type f ! -name '.*' ! -name '*.part' 2>/dev/null | head -n 1)
+    [ -z "$file" ] || return 0
+  done
+  return 1
+}
 
 # fetch SET SECONDS
 fetch() {
