@@ -31,7 +31,8 @@ std::string label(const Action& action, bool with_stage) {
 /// One device's line; `cell` columns a unit, `units` of them.
 std::string row_text(const std::vector<TimedAction>& actions, bool with_stage, std::size_t cell, int units,
                      const Terminal& terminal) {
-  const std::string idle_cell = "." + std::string(cell - 1, ' ');
+  std::string idle_cell(cell, ' ');
+  idle_cell[0] = '.';
   std::string text;
   int at = 0;
   const auto idle_until = [&](int time) {

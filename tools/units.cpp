@@ -12,7 +12,7 @@ namespace lenet_flow {
 std::string count_text(std::int64_t count) {
   std::string digits = std::to_string(count);
   const std::size_t first = count < 0 ? 1 : 0;
-  for (std::size_t i = digits.size(); i > first + 3; i -= 3) digits.insert(i - 3, ",");
+  for (std::size_t i = digits.size(); i > first + 3; i -= 3) digits.insert(i - 3, 1, ',');
   return digits;
 }
 
@@ -62,13 +62,15 @@ std::string shortened_list(const std::vector<std::string>& names, std::size_t co
   if (all.size() <= columns || names.size() < 3) return all;
   const std::string tail = fmt::format(" ... {} ({})", names.back(), names.size());
   std::string head = names.front();
-  for (std::size_t i = 1; i + 1 < names.size() && head.size() + 1 + names[i].size() + tail.size() <= columns; ++i)
-    head += " " + names[i];
+  for (std::size_t i = 1; i + 1 < names.size() && head.size() + 1 + names[i].size() + tail.size() <= columns; ++i) {
+    head += ' ';
+    head += names[i];
+  }
   return head + tail;
 }
 
 std::string plural(std::int64_t count, const std::string& thing) {
-  return count_text(count) + " " + thing + (count == 1 ? "" : "s");
+  return fmt::format("{} {}{}", count_text(count), thing, count == 1 ? "" : "s");
 }
 
 }  // namespace lenet_flow
