@@ -10,6 +10,7 @@ namespace {
 
 using Kind = JsonValue::Kind;
 
+constexpr std::size_t most_devices = 1024;
 constexpr double most_cores = 4096;  // and the largest number of a core
 constexpr double most_gpus = 64;
 
@@ -80,6 +81,9 @@ void read_devices(ObjectReader& root, GraphFile& file) {
   const ObjectReader devices(problems, *value, "devices");
   if (devices.is_object() && value->members.empty())
     add_expected(problems, *value, "devices", "at least one device, such as {\"cpu0\": {\"kind\": \"cpu\"}}");
+  if (value->members.size() > most_devices)
+    return problems.add(value->place.location(), "devices",
+                        fmt::format("expected at most {} devices, got {}", most_devices, value->members.size()));
   for (const JsonValue::Member& member : value->members) {
     const std::string field = "devices." + printable(member.key);
     if (!is_name(member.key))

@@ -67,7 +67,7 @@ std::string Diagnostic::text() const {
 InputError::InputError(std::vector<Diagnostic> diagnostics, std::size_t more)
     : std::runtime_error(lines_of(diagnostics, more)), diagnostics_(std::move(diagnostics)) {}
 
-InputError::InputError(Diagnostic diagnostic) : InputError(std::vector<Diagnostic>(1, std::move(diagnostic))) {}
+InputError::InputError(const Diagnostic& diagnostic) : InputError(std::vector<Diagnostic>(1, diagnostic)) {}
 
 InputError::InputError(const std::string& message) : InputError(Diagnostic({}, "", message)) {}
 

@@ -34,7 +34,7 @@ class InputError : public std::runtime_error {
  public:
   /// `more`: how many were found beyond those (what() closes with "... and N more errors").
   explicit InputError(std::vector<Diagnostic> diagnostics, std::size_t more = 0);
-  explicit InputError(Diagnostic diagnostic);
+  explicit InputError(const Diagnostic& diagnostic);
   /// One diagnostic without a place in a file.
   explicit InputError(const std::string& message);
   const std::vector<Diagnostic>& diagnostics() const { return diagnostics_; }

@@ -189,7 +189,7 @@ JsonValue* JsonValue::find(std::string_view key) {
 std::string JsonValue::shown() const {
   const std::string_view text = place.source ? place.text() : "null";
   const bool short_line = text.size() <= 30 && text.find_first_of("\r\n/") == std::string_view::npos;
-  if (kind == Kind::object) return short_line ? std::string(text) : "an object";
+  if (kind == Kind::object) return short_line && !text.empty() ? std::string(text) : "an object";
   if (kind == Kind::list) return short_line ? std::string(text) : "a list";
   if (kind == Kind::string && (text.empty() || text[0] != '"')) return fmt::format("\"{}\"", printable(text));
   return printable(text);

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <unordered_map>
 
 #include "engine/graph/sections.h"
@@ -70,7 +71,7 @@ class LayerSection {
 
   void read_device(ObjectReader& object, LayerEntry& layer) {
     object.string("device", layer.device);
-    if (layer.device.empty() ||
+    if (layer.device.empty() || device_names_.empty() ||
         std::find(device_names_.begin(), device_names_.end(), layer.device) != device_names_.end())
       return;
     problems_.add(object.where("device"), object.field("device"),

@@ -100,6 +100,7 @@ class Ordering {
     std::reverse(path.begin(), path.end());                                             // in the direction of data
     std::rotate(path.begin(), std::min_element(path.begin(), path.end()), path.end());  // from the first in the file
     std::vector<std::string> names;
+    names.reserve(path.size() + 1);
     for (const int layer : path) names.push_back(network_.layers[index(layer)].name);
     names.push_back(names.front());
     const NetworkLayer& first = network_.layers[index(path.front())];

@@ -1,7 +1,9 @@
 #pragma once
 
+#include <iterator>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "engine/graph/graph_file.h"
 #include "engine/graph/object_reader.h"
@@ -25,6 +27,7 @@ void check_layer_devices(GraphFile& file, Problems& problems);
 template <typename Entries>
 std::vector<std::string> names_of(const Entries& entries) {
   std::vector<std::string> names;
+  names.reserve(std::size(entries));
   for (const auto& entry : entries) names.push_back(entry.name);
   return names;
 }

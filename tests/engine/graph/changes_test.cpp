@@ -78,6 +78,11 @@ TEST_CASE("A wrong path says what there is") {
   CHECK(set_errors("name.first=x") ==
         Lines{"--set name.first=x: name: expected an object or a list to find 'first' in, got \"small\""});
   CHECK(set_errors("data.preprocess.0.by=2").size() == 1);
+  CHECK(set_errors("loss.type.name=x").size() == 1);
+  Parts parts;
+  parts.more = "";
+  CHECK(errors_of(parts.text(), {{"name.first=x"}, {}}) ==
+        Lines{"--set name.first=x: name: expected a line of 1 to 100 bytes, got an object"});
 }
 
 TEST_CASE("What is no PATH=VALUE") {

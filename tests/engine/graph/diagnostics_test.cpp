@@ -43,6 +43,7 @@ TEST_CASE("A suggestion names the nearest, or all there are") {
   CHECK(with_suggestion("colour", known) == "'colour'; known: bias, kernel, stride");
   CHECK(with_suggestion("colour", {}) == "'colour'");
   std::vector<std::string> many;
+  many.reserve(1000);
   for (int i = 0; i < 1000; ++i) many.push_back("layer" + std::to_string(i));
   const std::string line = with_suggestion("colour", many);
   CHECK(line.size() < 400);

@@ -87,17 +87,21 @@ TEST_CASE("Files that cannot be read") {
     }
     return std::string("no error");
   };
+  const auto write = [&](const char* name, const std::string& text) {
+    std::ofstream file(folder / name);
+    file << text;
+  };
   const std::string base = folder.string();
   CHECK(error_of(folder) == base + ": expected a graph file, got a folder");
   CHECK(error_of(folder / "none.json") == base + "/none.json: no such file");
-  std::ofstream(folder / "lenet5.json") << Parts{}.text();
+  write("lenet5.json", Parts{}.text());
   CHECK(error_of(folder / "lenet5.json") == "no error");
   CHECK(error_of(folder / "lenet.json") ==
         base + "/lenet.json: no such file; did you mean '" + base + "/lenet5.json'?");
   CHECK(error_of("/dev/zero") == "/dev/zero: expected a graph file, got no regular file");
-  std::ofstream(folder / "empty.json");
+  write("empty.json", "");
   CHECK(error_of(folder / "empty.json") == base + "/empty.json: expected a graph file, got an empty file");
-  std::ofstream(folder / "huge.json");
+  write("huge.json", "");
   fs::resize_file(folder / "huge.json", std::uintmax_t{1} << 40);  // a hole: takes no room
   CHECK(error_of(folder / "huge.json") == base + "/huge.json: expected a file of at most 4 MiB");
   CHECK(error_of(folder / "lenet5.json" / "x.json") != "no error");
@@ -190,6 +194,17 @@ TEST_CASE("Devices") {
         Lines{"g.json:3:13: devices.my cpu: expected a name of letters, digits, '_', '-' and '.'"});
   CHECK(with(&Parts::devices, R"("devices": {"a": {"kind": "cpu"}, "a": {"kind": "cpu"}})") ==
         Lines{"g.json:3:35: devices: duplicate key 'a'; it stands at 3:13 already"});
+}
+
+TEST_CASE("Where there are no devices, layers are not blamed for it") {
+  Parts parts;
+  parts.devices = "";
+  parts.layers = R"("layers": [{"name": "a", "type": "relu", "device": "cpu0"}])";
+  CHECK(errors_of(parts.text()).size() == 1);
+  std::string many;
+  for (int i = 0; i < 1025; ++i) many += fmt::format(R"({}"d{}": {{"kind": "cpu"}})", i ? ", " : "", i);
+  parts.devices = "\"devices\": {" + many + "}";
+  CHECK(errors_of(parts.text()) == Lines{"g.json:3:12: devices: expected at most 1024 devices, got 1025"});
 }
 
 TEST_CASE("Devices keep the order of the file and say what was asked") {

@@ -1,6 +1,7 @@
 // Files broken at random: whatever stands in a file, reading it ends soon, with a file or with an InputError.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
