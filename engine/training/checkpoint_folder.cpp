@@ -72,12 +72,13 @@ TrainingState CheckpointFolder::resume(Pipeline& pipeline) {
     return {};
   }
   const ParameterFile file = read_parameter_file(*path);
-  for (const std::string& line : compare_facts(file.metadata, run_facts(session_), *path)) session_.warn(line);
+  const std::vector<std::string> differences = compare_facts(file.metadata, run_facts(session_), *path);
   const auto batches = static_cast<std::uint64_t>(session_.cut(session_.train_images()).batches());
   TrainingState state = read_state(file.metadata, batches, *path);
   if (!pipeline.set_parameters(file, path->string()))
     throw InputError(path->string() +
                      ": has parameters, but not all of the optimizer's state; it cannot be gone on from");
+  for (const std::string& line : differences) session_.warn(line);
   last_ = state.at;
   return state;
 }

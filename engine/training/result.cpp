@@ -128,6 +128,7 @@ std::string result_json(const RunResult& result) {
   json["interrupted"] = result.interrupted;
   Json::StreamWriterBuilder builder;
   builder["indentation"] = "  ";
+  builder["enableYAMLCompatibility"] = true;  // "key": value
   builder["precision"] = 17;  // a double comes back as it was
   return Json::writeString(builder, json) + "\n";
 }

@@ -45,8 +45,6 @@ class CheckpointFolder {
   void save(const Pipeline& pipeline, const TrainingState& state);
 
  private:
-  void check_facts(const Metadata& metadata, const std::filesystem::path& path);
-
   std::filesystem::path folder_;
   Session& session_;
   std::optional<Position> last_;  ///< of the last checkpoint written or read
