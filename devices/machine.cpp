@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <fstream>
 #include <string>
+#include <string_view>
 
 namespace lenet_flow {
 namespace {
@@ -14,6 +15,15 @@ std::uint64_t number_in(const char* path, std::uint64_t missing) {
   std::ifstream file(path);
   std::uint64_t value = 0;
   return file >> value ? value : missing;
+}
+
+/// A line of /proc/meminfo, or `missing` where there is none.
+std::uint64_t meminfo_bytes(std::string_view name, std::uint64_t missing) {
+  std::ifstream file("/proc/meminfo");
+  std::uint64_t kibibytes = 0;
+  for (std::string word; file >> word;)
+    if (word == name && file >> kibibytes) return kibibytes * 1024;
+  return missing;
 }
 
 struct Bitmap {
@@ -51,7 +61,9 @@ Machine::Machine() : topology_(std::make_unique<Topology>()), cpu_model_("unknow
   if (cores_.empty()) cores_ = {0};
 
   const hwloc_obj_t root = hwloc_get_root_obj(topology);
-  memory_bytes_ = root->total_memory;
+  // hwloc counts the nodes that it knows of, which in containers are not always all.
+  memory_bytes_ = std::min(std::max<std::uint64_t>(root->total_memory, meminfo_bytes("MemTotal:", 0)),
+                           number_in("/sys/fs/cgroup/memory.max", UINT64_MAX));
   for (const hwloc_obj_t object : {hwloc_get_obj_by_type(topology, HWLOC_OBJ_PACKAGE, 0), root}) {
     const char* model = object ? hwloc_obj_get_info_by_name(object, "CPUModel") : nullptr;
     if (model) {
@@ -65,14 +77,7 @@ Machine::Machine() : topology_(std::make_unique<Topology>()), cpu_model_("unknow
 }
 
 std::uint64_t Machine::available_bytes() {
-  std::uint64_t available = UINT64_MAX;
-  std::ifstream file("/proc/meminfo");
-  for (std::string word; file >> word;)
-    if (word == "MemAvailable:") {
-      file >> available;
-      available *= 1024;
-      break;
-    }
+  const std::uint64_t available = meminfo_bytes("MemAvailable:", UINT64_MAX);
   const std::uint64_t limit = number_in("/sys/fs/cgroup/memory.max", UINT64_MAX);
   if (limit == UINT64_MAX) return available;
   const std::uint64_t used = number_in("/sys/fs/cgroup/memory.current", 0);

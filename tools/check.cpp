@@ -25,19 +25,14 @@ std::uint64_t bytes_in_all(const PipelinePlan& plan, const DeviceSet& devices) {
   return bytes;
 }
 
-std::string micro_batches_text(std::int64_t count) {
-  return count_text(count) + (count == 1 ? " micro-batch" : " micro-batches");
-}
-
 std::string work_text(const Session& session, const PipelineOptions& options, const PipelinePlan& plan) {
   const std::int64_t images = session.training() ? session.train_images() : session.test().size();
   const BatchCut cut = session.cut(images);
-  std::string text =
-      fmt::format("{}: {} {} on {}, {} in {}\n", session.file().name, session.training() ? "trains" : "infers",
-                  plural(images, "image"), session.data().name, session.network().input.text(),
-                  plural(session.network().classes, "class") + (session.network().classes == 1 ? "" : "es"));
+  std::string text = fmt::format("{}: {} {} on {}, {} in {}\n", session.file().name,
+                                 session.training() ? "trains" : "infers", plural(images, "image"), session.data().name,
+                                 session.network().input.text(), plural(session.network().classes, "class"));
   text += fmt::format("{} of {}, each in {} of {}; {} in flight\n", plural(cut.batches(), "batch"),
-                      count_text(options.batch), micro_batches_text(plan.shape.micro_batches),
+                      count_text(options.batch), plural(plan.shape.micro_batches, "micro-batch"),
                       count_text(options.micro_batch), plan.limits.in_flight);
   return text;
 }
@@ -47,7 +42,7 @@ std::string schedule_section(const Session& session, const PipelineOptions& opti
   std::vector<std::string> names;
   for (int i = 0; i < session.devices().size(); ++i) names.push_back(session.devices().device(i).name());
   std::string text = fmt::format("schedule '{}' of a batch: {}, no deadlock", options.schedule->name,
-                                 micro_batches_text(plan.shape.micro_batches));
+                                 plural(plan.shape.micro_batches, "micro-batch"));
   if (const auto bubble = options.schedule->bubble(plan.shape))
     text += fmt::format("; idle in theory, were all stages equal: {}", percent_text(*bubble, 1));
   text = styled(terminal, Style::bold, text) + "\n";

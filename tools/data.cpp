@@ -95,7 +95,7 @@ void add_get(CLI::App& data, Command& chosen, const std::shared_ptr<DataArgument
   get->add_option("--from", arguments->from, "a folder, a file or an address to take it from")
       ->option_text("DIR-or-URL");
   get->add_flag("-q,--quiet", arguments->quiet, "no progress");
-  get->set_version_flag("--version", LENET_FLOW_VERSION);
+  get->set_version_flag("--version", "lenet-flow " LENET_FLOW_VERSION);
   get->footer(
       "What broke off goes on where it stopped. Prints the folder.\n"
       "\n"

@@ -42,24 +42,28 @@ fs::path shipped_graphs() {
   return {};
 }
 
-/// Names what ships under a name like `graph`'s.
+/// The graph files of a folder, by name.
+std::vector<std::string> graph_names(const fs::path& folder) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(folder, error))
+    if (entry.path().extension() == ".json" && entry.path().filename() != "graph.schema.json")
+      names.push_back(entry.path().filename().string());
+  return names;
+}
+
+/// Throws where there is no such file, naming one with a like name beside it or among those that ship.
 void require_graph(const fs::path& graph) {
   std::error_code error;
   if (fs::exists(graph, error)) return;
+  const std::string wanted = graph.filename().string() + (graph.has_extension() ? "" : ".json");
   std::string message = "no such file";
-  const fs::path folder = shipped_graphs();
-  std::vector<std::string> names;
-  if (!folder.empty())
-    for (const auto& entry : fs::directory_iterator(folder, error))
-      if (entry.path().extension() == ".json" && entry.path() != folder / "graph.schema.json")
-        names.push_back(entry.path().filename().string());
-  std::string wanted = graph.filename().string();
-  if (!graph.has_extension()) wanted += ".json";
-  const std::string near = nearest_name(wanted, names);
-  if (!near.empty())
-    message +=
-        fmt::format("; {} ships one: {}", near == wanted ? "lenet-flow" : fmt::format("'{}' is near, lenet-flow", near),
-                    (folder / near).string());
+  for (const fs::path& folder : {graph.parent_path(), shipped_graphs()}) {
+    const std::string near = nearest_name(wanted, graph_names(folder.empty() ? fs::path(".") : folder));
+    if (near.empty()) continue;
+    message += fmt::format("; did you mean '{}'?", (folder / near).string());
+    break;
+  }
   throw InputError({Diagnostic{{graph.string(), 0, 0}, "", message}});
 }
 
@@ -80,7 +84,6 @@ CLI::Validator whole_number(std::uint64_t minimum, std::uint64_t maximum) {
 }
 
 void add_graph_options(CLI::App& command, GraphArguments& arguments) {
-  constexpr std::uint64_t billion = 1'000'000'000;
   command.add_option("GRAPH", arguments.graph, "the graph file")->option_text(" ")->required();
   command.add_option("--set", arguments.sets, "replace a field of the file; repeatable")
       ->option_text("PATH=VALUE")
@@ -90,16 +93,17 @@ void add_graph_options(CLI::App& command, GraphArguments& arguments) {
       ->allow_extra_args(false);
   command.add_option("--epochs", arguments.epochs, "--set training.epochs=N")
       ->option_text("N")
-      ->check(whole_number(1, billion));
+      ->check(whole_number(1, 1'000'000));
   command.add_option("--seed", arguments.seed, "--set training.seed=N")
       ->option_text("N")
       ->check(whole_number(0, std::numeric_limits<std::uint64_t>::max()));
   command.add_option("--limit", arguments.limit, "take the first N training images")
       ->option_text("N")
-      ->check(whole_number(1, billion * billion));
+      ->check(whole_number(1, 1'000'000'000'000));
   command.add_option("--data", arguments.data, "a folder with one folder a data set; looked at first")
       ->option_text("DIR");
-  auto* quiet = command.add_flag("-q,--quiet", arguments.quiet, "no progress; results, warnings and errors only");
+  auto* quiet = command.add_flag("-q,--quiet", arguments.quiet, "no progress; results, warnings and errors only")
+                    ->option_text(" ");
   command.add_flag("-v,--verbose", arguments.verbose, "say more")->excludes(quiet)->option_text(" ");
 }
 

@@ -3,6 +3,7 @@
 #include <json/value.h>
 
 #include <string>
+#include <vector>
 
 namespace lenet_flow {
 

@@ -17,6 +17,8 @@
 namespace lenet_flow {
 namespace {
 
+constexpr const char* version = "lenet-flow " LENET_FLOW_VERSION;
+
 void add_commands(CLI::App& program, Command& chosen) {
   program.require_subcommand(1);
   program.get_formatter()->column_width(34);
@@ -26,8 +28,8 @@ void add_commands(CLI::App& program, Command& chosen) {
   add_verify(program, chosen);
   add_devices(program, chosen);
   add_data(program, chosen);
-  for (CLI::App* command : program.get_subcommands({})) command->set_version_flag("--version", LENET_FLOW_VERSION);
-  program.set_version_flag("--version", "lenet-flow " LENET_FLOW_VERSION);
+  for (CLI::App* command : program.get_subcommands({})) command->set_version_flag("--version", version);
+  program.set_version_flag("--version", version);
   program.footer(
       "Examples:\n"
       "  lenet-flow run graphs/split_conv_gpu.json\n"
@@ -122,9 +124,10 @@ std::optional<ExitCode> parse(CLI::App& program, int argc, char** argv) {
     program.parse(argc, argv);
     return {};
   } catch (const CLI::CallForHelp&) {
-    print(deepest(program).help());
-  } catch (const CLI::CallForVersion& version) {
-    print(fmt::format("{}\n", version.what()));
+    const CLI::App& app = deepest(program);
+    print(app.help(app.get_parent() ? command_path(*app.get_parent()) : ""));
+  } catch (const CLI::CallForVersion& called) {
+    print(fmt::format("{}\n", called.what()));
   } catch (const CLI::ParseError& error) {
     return report_command_line(program, error);
   }

@@ -50,8 +50,8 @@ std::string heading(const RunResult& result) {
                                      : "trained " + plural(static_cast<std::int64_t>(result.epochs.size()), "epoch"),
                                  result.data_set);
   text += fmt::format("{}, schedule {}, {} of {}, {} in flight", plural(pipeline.stages, "stage"), pipeline.schedule,
-                      plural(pipeline.micro_batches, "micro-batch") + (pipeline.micro_batches == 1 ? "" : "es"),
-                      plural(pipeline.micro_batch, "image"), pipeline.in_flight);
+                      plural(pipeline.micro_batches, "micro-batch"), plural(pipeline.micro_batch, "image"),
+                      pipeline.in_flight);
   return text;
 }
 

@@ -70,7 +70,8 @@ std::string shortened_list(const std::vector<std::string>& names, std::size_t co
 }
 
 std::string plural(std::int64_t count, const std::string& thing) {
-  return fmt::format("{} {}{}", count_text(count), thing, count == 1 ? "" : "s");
+  const bool hisses = thing.ends_with("s") || thing.ends_with("x") || thing.ends_with("tch") || thing.ends_with("sh");
+  return fmt::format("{} {}{}", count_text(count), thing, count == 1 ? "" : hisses ? "es" : "s");
 }
 
 }  // namespace lenet_flow

@@ -23,7 +23,7 @@ std::string number_text(double number);
 
 /// "conv1 relu1 ... fc3 (12)": names from both ends, as many as fit in `columns`; all of them where they fit.
 std::string shortened_list(const std::vector<std::string>& names, std::size_t columns);
-/// "2 epochs", "1 epoch".
+/// "2 epochs", "1 epoch", "4 batches".
 std::string plural(std::int64_t count, const std::string& thing);
 
 }  // namespace lenet_flow

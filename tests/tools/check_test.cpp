@@ -62,7 +62,8 @@ TEST_CASE("check writes Graphviz to a file and to standard output") {
 TEST_CASE("check needs no data for known sets, warns and is done where a GPU is not there but may be a CPU") {
   const TemporaryFolder folder;
   write_tiny_graph(folder, R"({ "kind": "cuda", "index": 0, "otherwise": "cpu" })");
-  const Ended ended = run_program(folder, {"check", folder / "tiny.json", "--set", "data.set=mnist"});
+  const Ended ended = run_program(
+      folder, {"check", folder / "tiny.json", "--set", "data.set=mnist", "--set", "layers.fc.out_features=10"});
   CHECK_MESSAGE(ended.code == 0, ended.err);
   CHECK(ended.out_has("trains 60,000 images on mnist"));
   CHECK(ended.err.starts_with("lenet-flow: warning: "));

@@ -75,7 +75,7 @@ TEST_CASE("man page and completions have every command and option of the help") 
     for (const std::string& word : command)
       for (const std::string* text : {&man, &bash, &zsh, &fish}) CHECK_MESSAGE(has_word(*text, word), word);
   }
-  CHECK(all.size() >= 20);
+  CHECK(all.size() >= 19);
   for (const std::string& option : all) {
     CHECK_MESSAGE(has_word(man, option), "man page: " << option);
     CHECK_MESSAGE(has_word(bash, option), "bash: " << option);
@@ -104,7 +104,7 @@ TEST_CASE("wrong options: exit code 2 and a line that says what would be right")
   };
   const std::vector<Wrong> wrongs{
       {{}, "a command is missing"},
-      {{"rnu", graph}, "unknown command 'rnu'; did you mean 'run'?"},
+      {{"rum", graph}, "unknown command 'rum'; did you mean 'run'?"},
       {{"paint", graph}, "unknown command 'paint'; known: "},
       {{"profile", graph}, "unknown command 'profile'"},
       {{"run"}, "GRAPH"},
@@ -127,7 +127,7 @@ TEST_CASE("wrong options: exit code 2 and a line that says what would be right")
       {{"eval", graph}, "--parameters"},
       {{"check", graph, "--checkpoint", "x"}, "unknown option '--checkpoint'"},
       {{"devices", "now"}, "unexpected argument 'now'"},
-      {{"data", "gte", "mnist"}, "unknown command 'gte'; did you mean 'get'?"},
+      {{"data", "gat", "mnist"}, "unknown command 'gat'; did you mean 'get'?"},
       {{"data", "get"}, "NAME"},
   };
   for (const Wrong& wrong : wrongs) {
@@ -148,26 +148,43 @@ TEST_CASE("--set and --map take one value each and leave the graph file alone") 
   CHECK_MESSAGE(ended.code == 0, ended.err);
 }
 
-TEST_CASE("a graph file that is not there: exit code 2; one that ships under that name is said") {
+TEST_CASE("a graph file that is not there: exit code 2; one of a like name beside it is said") {
   const TemporaryFolder folder;
   const Ended nowhere = run_program(folder, {"run", folder / "quite/another_thing.json"});
   CHECK(nowhere.code == 2);
   CHECK(nowhere.err_has("another_thing.json: no such file\n"));
-  for (const char* name : {"lenet5.json", "lenet5", "lenet_5.json"}) {
-    const Ended shipped = run_program(folder, {"run", name});
-    CHECK(shipped.code == 2);
-    CHECK_MESSAGE(shipped.err_has("/graphs/lenet5.json"), shipped.err);
+  write_tiny_graph(folder);
+  for (const char* name : {"tony.json", "tiny"}) {
+    const Ended beside = run_program(folder, {"run", folder / name});
+    CHECK(beside.code == 2);
+    CHECK_MESSAGE(beside.err_has("did you mean '" + (folder / "tiny.json") + "'?"), beside.err);
   }
+}
+
+TEST_CASE("the installed program knows the graph files that ship with it") {
+  const TemporaryFolder folder;
+  Setup installed;
+  installed.program = folder / "bin/lenet-flow";
+  std::filesystem::create_directories(folder / "bin");
+  std::filesystem::copy_file(built_program(), installed.program);
+  write_text(folder / "share/lenet-flow/graphs/lenet5.json", "{}");
+  write_text(folder / "share/lenet-flow/graphs/graph.schema.json", "{}");
+  for (const char* name : {"lenet5.json", "graphs/lenet5.json", "lenet5", "lenet_5.json"}) {
+    const Ended ended = run_program(folder, {"run", name}, {}, installed);
+    CHECK(ended.code == 2);
+    CHECK_MESSAGE(ended.err_has(folder / "share/lenet-flow/graphs/lenet5.json"), ended.err);
+  }
+  CHECK(!run_program(folder, {"run", "graph.schema.jso"}, {}, installed).err_has("did you mean"));
 }
 
 TEST_CASE("results that nobody can read are exit code 1, not success") {
   const TemporaryFolder folder;
-  Streams full, closed;
+  Setup full, closed;
   full.out_file = "/dev/full";
   closed.out_closed_pipe = true;
-  for (const auto& streams : {full, closed}) {
+  for (const auto& setup : {full, closed}) {
     for (const std::vector<std::string>& arguments : {std::vector<std::string>{"devices"}, {"run", "--help"}}) {
-      const Ended ended = run_program(folder, arguments, {}, streams);
+      const Ended ended = run_program(folder, arguments, {}, setup);
       CHECK(ended.code == 1);
       CHECK(ended.signal == 0);
       CHECK(ended.err_has("cannot write to standard output"));

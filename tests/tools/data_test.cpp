@@ -22,7 +22,7 @@ TEST_CASE("data lists the known sets, where they were looked for and what was fo
 
 TEST_CASE("data get: a name that is not known is exit code 2 with a suggestion") {
   const TemporaryFolder folder;
-  const Ended ended = run_program(folder, {"data", "get", "mnits"});
+  const Ended ended = run_program(folder, {"data", "get", "mnst"});
   CHECK(ended.code == 2);
   CHECK_MESSAGE(ended.err_has("did you mean 'mnist'?"), ended.err);
 }

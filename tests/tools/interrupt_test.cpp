@@ -7,7 +7,7 @@ using namespace lenet_flow::test;
 
 namespace {
 
-const std::vector<std::string> endless{"--epochs", "100000000"};
+const std::vector<std::string> endless{"--epochs", "1000000"};
 
 std::vector<std::string> with(std::vector<std::string> arguments, const std::vector<std::string>& more) {
   arguments.insert(arguments.end(), more.begin(), more.end());

@@ -55,6 +55,7 @@ class FileActions {
   void open(int fd, const std::string& path, int flags) {
     posix_spawn_file_actions_addopen(&actions_, fd, path.c_str(), flags, 0644);
   }
+  void work_in(const fs::path& folder) { posix_spawn_file_actions_addchdir_np(&actions_, folder.c_str()); }
   void use(int fd, int existing) { posix_spawn_file_actions_adddup2(&actions_, existing, fd); }
   const posix_spawn_file_actions_t* get() const { return &actions_; }
 
@@ -73,6 +74,12 @@ TemporaryFolder::TemporaryFolder() {
 TemporaryFolder::~TemporaryFolder() {
   std::error_code error;
   fs::remove_all(path_, error);
+}
+
+std::string built_program() {
+  const char* program = std::getenv("LENET_FLOW_PROGRAM");
+  REQUIRE_MESSAGE(program != nullptr, "LENET_FLOW_PROGRAM names the built program; meson test sets it");
+  return program;
 }
 
 std::string read_text(const fs::path& path) {
@@ -98,24 +105,23 @@ std::vector<std::string> names_in(const fs::path& folder) {
 }
 
 Program::Program(const TemporaryFolder& folder, const std::vector<std::string>& arguments, const Environment& more,
-                 const Streams& streams)
+                 const Setup& setup)
     : out_(folder / "stdout"), err_(folder / "stderr"), begin_(steady_clock::now()) {
-  const char* program = std::getenv("LENET_FLOW_PROGRAM");
-  REQUIRE_MESSAGE(program != nullptr, "LENET_FLOW_PROGRAM names the built program; meson test sets it");
+  const std::string program = setup.program.empty() ? built_program() : setup.program;
   fs::remove(out_);
   fs::remove(err_);
   FileActions actions;
+  actions.work_in(folder.path());
   actions.open(STDIN_FILENO, "/dev/null", O_RDONLY);
   int ends[2] = {-1, -1}, slave = -1;
-  if (streams.out_closed_pipe) {
+  if (setup.out_closed_pipe) {
     REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
     ::close(ends[0]);
     actions.use(STDOUT_FILENO, ends[1]);
   } else {
-    actions.open(STDOUT_FILENO, streams.out_file.empty() ? out_.string() : streams.out_file,
-                 O_WRONLY | O_CREAT | O_TRUNC);
+    actions.open(STDOUT_FILENO, setup.out_file.empty() ? out_.string() : setup.out_file, O_WRONLY | O_CREAT | O_TRUNC);
   }
-  if (streams.err_terminal) {
+  if (setup.err_terminal) {
     winsize size{24, 90, 0, 0};
     REQUIRE(::openpty(&terminal_, &slave, nullptr, nullptr, &size) == 0);
     actions.use(STDERR_FILENO, slave);
@@ -125,7 +131,7 @@ Program::Program(const TemporaryFolder& folder, const std::vector<std::string>& 
   std::vector<std::string> all_arguments{"lenet-flow"};
   all_arguments.insert(all_arguments.end(), arguments.begin(), arguments.end());
   std::vector<std::string> variables = environment(folder, more);
-  REQUIRE(::posix_spawn(&pid_, program, actions.get(), nullptr, pointers(all_arguments).data(),
+  REQUIRE(::posix_spawn(&pid_, program.c_str(), actions.get(), nullptr, pointers(all_arguments).data(),
                         pointers(variables).data()) == 0);
   if (slave >= 0) ::close(slave);
   if (ends[1] >= 0) ::close(ends[1]);
@@ -190,8 +196,8 @@ Ended Program::wait() {
 }
 
 Ended run_program(const TemporaryFolder& folder, const std::vector<std::string>& arguments,
-                  const Program::Environment& more, const Streams& streams) {
-  return Program(folder, arguments, more, streams).wait();
+                  const Program::Environment& more, const Setup& setup) {
+  return Program(folder, arguments, more, setup).wait();
 }
 
 }  // namespace lenet_flow::test

@@ -26,6 +26,8 @@ class TemporaryFolder {
   std::filesystem::path path_;
 };
 
+/// The program that was built with these tests.
+std::string built_program();
 std::string read_text(const std::filesystem::path& path);
 void write_text(const std::filesystem::path& path, const std::string& text);
 /// Names in a folder, sorted; those of hidden files too. Empty where there is no such folder.
@@ -42,20 +44,22 @@ struct Ended {
   bool err_has(const std::string& text) const { return err.find(text) != std::string::npos; }
 };
 
-/// Where the program's streams go, when not to files that Ended is read from.
-struct Streams {
+/// What is not as usual: the built program, its streams to files that Ended is read from.
+struct Setup {
+  std::string program;           ///< another copy of it
   std::string out_file;          ///< "/dev/full"
   bool out_closed_pipe = false;  ///< a pipe that nobody reads
   bool err_terminal = false;     ///< a terminal 90 columns wide
 };
 
-/// The built `lenet-flow` at work, with an environment of its own: no data, cache or home but those of `folder`.
+/// The built `lenet-flow` at work in `folder`, with an environment of its own: no data, cache or home but those of
+/// `folder`.
 class Program {
  public:
   using Environment = std::map<std::string, std::string>;
 
   Program(const TemporaryFolder& folder, const std::vector<std::string>& arguments, const Environment& more = {},
-          const Streams& streams = {});
+          const Setup& setup = {});
   ~Program();
   Program(const Program&) = delete;
   Program& operator=(const Program&) = delete;
@@ -82,6 +86,6 @@ class Program {
 
 /// Runs the program to its end.
 Ended run_program(const TemporaryFolder& folder, const std::vector<std::string>& arguments,
-                  const Program::Environment& more = {}, const Streams& streams = {});
+                  const Program::Environment& more = {}, const Setup& setup = {});
 
 }  // namespace lenet_flow::test

@@ -65,5 +65,7 @@ TEST_CASE("long lists keep their ends and their length") {
 TEST_CASE("one thing, several things") {
   CHECK(plural(1, "epoch") == "1 epoch");
   CHECK(plural(0, "epoch") == "0 epochs");
+  CHECK(plural(3, "micro-batch") == "3 micro-batches");
+  CHECK(plural(10, "class") == "10 classes");
   CHECK(plural(12000, "image") == "12,000 images");
 }
