@@ -55,10 +55,11 @@ class CpuDevice::Queue final : public CpuQueue {
   void run_pieces(std::int64_t count, std::int64_t grain, void* context, Piece piece) override {
     const std::int64_t grains = (count + grain - 1) / grain;
     tbb::this_task_arena::isolate([&] {
-      tbb::parallel_for(tbb::blocked_range<std::int64_t>(0, grains), [&](const tbb::blocked_range<std::int64_t>& range) {
-        piece(context, range.begin() * grain, std::min(count, range.end() * grain),
-              tbb::this_task_arena::current_thread_index());
-      });
+      tbb::parallel_for(tbb::blocked_range<std::int64_t>(0, grains),
+                        [&](const tbb::blocked_range<std::int64_t>& range) {
+                          piece(context, range.begin() * grain, std::min(count, range.end() * grain),
+                                tbb::this_task_arena::current_thread_index());
+                        });
     });
   }
 

@@ -4,18 +4,19 @@
 
 #include "devices/machine.h"
 #include "engine/graph/graphviz.h"
+#include "engine/schedule/draw_schedule.h"
+#include "engine/schedule/schedule_file.h"
 #include "tools/commands.h"
 #include "tools/graph_options.h"
 #include "tools/network_tables.h"
 #include "tools/output_file.h"
-#include "tools/timeline.h"
 #include "tools/units.h"
 
 namespace lenet_flow {
 namespace {
 
 struct CheckArguments : GraphArguments {
-  std::string dot;
+  std::string dot, draw, schedule_out;
 };
 
 std::uint64_t bytes_in_all(const PipelinePlan& plan, const DeviceSet& devices) {
@@ -37,27 +38,47 @@ std::string work_text(const Session& session, const PipelineOptions& options, co
   return text;
 }
 
+/// One batch with equal costs: F, I and W one unit, B two.
+Simulation simulate_batch(const PipelinePlan& plan) {
+  return simulate(plan.schedule, plan.sample_shape, ActionCosts::equal(plan.sample_shape), plan.limits);
+}
+
+/// Names of the drawing's rows, one a stage.
+std::vector<std::string> stage_names(const Network& network) {
+  std::vector<std::string> names;
+  for (const Stage& stage : network.stages) names.push_back(stage.name);
+  return names;
+}
+
+std::string schedule_title(const PipelineOptions& options, const PipelinePlan& plan) {
+  std::string text = fmt::format("schedule '{}': {}, no deadlock", schedule_name(options),
+                                 plural(plan.sample_shape.micro_batches, "micro-batch"));
+  if (options.weight_versions != WeightVersions::flush) return text + " (some batches; no flush between them)";
+  if (options.custom) return text;
+  if (const auto bubble = find_schedule_type(schedule_name(options))->bubble(plan.shape))
+    text += fmt::format("; idle in theory, were all stages equal: {}", percent_text(*bubble, 1));
+  return text;
+}
+
 std::string schedule_section(const Session& session, const PipelineOptions& options, const PipelinePlan& plan,
                              bool verbose, const Terminal& terminal) {
-  std::vector<std::string> names;
-  for (int i = 0; i < session.devices().size(); ++i) names.push_back(session.devices().device(i).name());
-  std::string text = fmt::format("schedule '{}' of a batch: {}, no deadlock", options.schedule->name,
-                                 plural(plan.shape.micro_batches, "micro-batch"));
-  if (const auto bubble = options.schedule->bubble(plan.shape))
-    text += fmt::format("; idle in theory, were all stages equal: {}", percent_text(*bubble, 1));
-  text = styled(terminal, Style::bold, text) + "\n";
-  text += timeline_text(plan.schedule, plan.shape, names, terminal);
+  std::string text = styled(terminal, Style::bold, schedule_title(options, plan)) + '\n';
+  text += draw_schedule_text(simulate_batch(plan), plan.sample_shape, stage_names(session.network()), terminal.columns,
+                             terminal.colour);
   if (verbose)
-    for (std::size_t i = 0; i < names.size(); ++i)
-      text += fmt::format("{}: {}\n", names[i], schedule_text(plan.schedule[i]));
+    for (int i = 0; i < session.devices().size(); ++i)
+      text += fmt::format("{}: {}\n", session.devices().device(i).name(),
+                          schedule_text(plan.schedule[static_cast<std::size_t>(i)]));
   return text;
 }
 
 ExitCode check(const CheckArguments& arguments) {
   ProgressDisplay display(Terminal::of(2), arguments.verbosity());
   const RunOptions run = run_options(arguments, display);
-  std::optional<OutputFile> dot;
+  std::optional<OutputFile> dot, draw, schedule_out;
   if (!arguments.dot.empty() && arguments.dot != "-") dot.emplace("--dot", arguments.dot);
+  if (!arguments.draw.empty()) draw.emplace("--draw", arguments.draw);
+  if (!arguments.schedule_out.empty()) schedule_out.emplace("--schedule-out", arguments.schedule_out);
   Session session(run, Session::Data::shapes);
   const Network& network = session.network();
   const PipelineOptions options = session.pipeline_options();
@@ -67,6 +88,10 @@ ExitCode check(const CheckArguments& arguments) {
     session.warn(fmt::format("this needs {}, more than the {} that this machine has free", bytes_text(bytes),
                              bytes_text(Machine::available_bytes())));
   if (dot) dot->write(graphviz(network));
+  if (draw)
+    draw->write(draw_schedule_svg(simulate_batch(plan), plan.sample_shape, stage_names(network),
+                                  fmt::format("{}: {}", session.file().name, schedule_title(options, plan))));
+  if (schedule_out) schedule_out->write(schedule_csv(plan.schedule, plan.sample_shape));
   if (arguments.dot == "-") {
     print(graphviz(network));
     return ExitCode::done;
@@ -91,6 +116,9 @@ void add_check(CLI::App& program, Command& chosen) {
   add_graph_options(*command, *arguments);
   command->add_option("--dot", arguments->dot, "write the network for Graphviz; '-' is standard output")
       ->option_text("FILE");
+  command->add_option("--draw", arguments->draw, "draw the schedule as an SVG picture")->option_text("FILE.svg");
+  command->add_option("--schedule-out", arguments->schedule_out, "write the schedule as CSV, one line a device")
+      ->option_text("FILE.csv");
   command->footer(
       "The data need not be there for known sets. Exit code 2 where the file is wrong.\n"
       "\n"

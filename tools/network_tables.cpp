@@ -98,7 +98,7 @@ std::string stage_table(const Network& network, bool whole_lists, const Terminal
       forward += layer.flops.forward;
       backward += backward_flops(layer);
     }
-    table.add_row({stage.name, stage.device,
+    table.add_row({stage.name, fmt::format("{}", fmt::join(stage.devices, " ")),
                    shortened_list(layer_names(network, stage.layers), whole_lists ? std::string::npos : list_columns),
                    count_text(parameters), amount_text(forward), amount_text(backward),
                    all > 0 ? percent_text((forward + backward) / all, 1) : "-"});
@@ -135,9 +135,9 @@ std::string memory_table(const DeviceSet& devices, const PipelinePlan& plan, con
                {"all"}});
   for (int index = 0; index < devices.size(); ++index) {
     MemoryBytes sum;
-    for (std::size_t stage = 0; stage < plan.memory.size(); ++stage) {
-      if (plan.shape.device_of_stage[stage] != index) continue;
-      const MemoryBytes& bytes = plan.memory[stage].bytes();
+    for (const StageMemory& unit : plan.memory) {
+      if (plan.device_of(unit) != index) continue;
+      const MemoryBytes& bytes = unit.bytes();
       sum.parameters += bytes.parameters;
       sum.gradients += bytes.gradients;
       sum.optimizer += bytes.optimizer;

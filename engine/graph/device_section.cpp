@@ -13,6 +13,7 @@ using Kind = JsonValue::Kind;
 constexpr std::size_t most_devices = 1024;
 constexpr double most_cores = 4096;  // and the largest number of a core
 constexpr double most_gpus = 64;
+constexpr double most_bytes = 1e15;
 
 /// "cores": a number of cores, or a list of their numbers.
 void read_cores(ObjectReader& object, DeviceEntry& device) {
@@ -53,6 +54,7 @@ void read_otherwise(ObjectReader& object, DeviceEntry& device) {
 DeviceEntry read_device(ObjectReader& object) {
   DeviceEntry device;
   device.where = object.where();
+  object.integer("memory_limit", device.memory_limit, 1, most_bytes);
   const JsonValue* kind = object.require("kind", "\"cpu\" or \"cuda\"");
   if (!kind) return device;
   if (kind->is(Kind::string) && kind->string == "cpu") {

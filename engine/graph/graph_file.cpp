@@ -119,7 +119,11 @@ void check_map_circles(const GraphFile& file, Problems& problems) {
 
 void warn_of_unused_devices(GraphFile& file) {
   std::unordered_set<std::string> used;
-  for (const LayerEntry& layer : file.layers) used.insert(layer.device);
+  for (const LayerEntry& layer : file.layers) {
+    used.insert(layer.device);
+    used.insert(layer.split.begin(), layer.split.end());
+  }
+  for (const StageEntry& stage : file.pipeline.stages) used.insert(stage.devices.begin(), stage.devices.end());
   for (const DeviceEntry& device : file.devices)
     if (!used.contains(device.name))
       file.warnings.push_back(Diagnostic{device.where, "devices." + device.name, "no layer is on this device"}.text());

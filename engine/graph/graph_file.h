@@ -23,6 +23,7 @@ struct DeviceEntry {
   int cores = 1;                      ///< of a CPU device
   std::vector<int> core_list;         ///< of a CPU device that names its cores; else empty
   bool otherwise_cpu = false;         ///< "otherwise": "cpu"
+  std::int64_t memory_limit = 0;      ///< bytes that a run may hold there; 0: no limit but the machine's
   /// --map NAME=WHAT, or empty: "cpu" (a kind) or the name of another device of the file.
   std::string mapped_to;
   SourceLocation where;
@@ -42,6 +43,8 @@ struct LayerEntry {
   Attributes attributes;
   std::vector<std::string> after;  ///< names of layers, or "input"; default filled in
   std::string device;
+  /// Devices that share the layer's output channels, one part each; empty: it is not split.
+  std::vector<std::string> split;
   SourceLocation where;        ///< of the layer
   SourceLocation where_after;  ///< of "after", or of the layer
 };
@@ -50,7 +53,16 @@ struct LayerEntry {
 struct StageEntry {
   std::string name;
   std::vector<std::string> layers;
+  std::vector<std::string> devices;  ///< one a replica; empty: that of its layers
+  bool recompute = false;
   SourceLocation where;
+};
+
+/// What "pipeline.flush" and "pipeline.weight_versions" say.
+enum class Flush {
+  every_batch,      ///< a stage enters a batch after its update of the one before
+  stashing,         ///< no flush; a backward reads the parameters that its forward read
+  double_buffered,  ///< no flush; a batch reads the parameters from before the batch before
 };
 
 struct DataEntry {
@@ -76,6 +88,9 @@ struct PipelineEntry {
   std::int64_t micro_batch = 0;  ///< default: the batch
   int in_flight = 0;             ///< micro-batches admitted at a time; 0: what the schedule needs
   int link_capacity = 0;         ///< micro-batches a link holds; 0: as many as are in flight
+  Flush flush = Flush::every_batch;
+  std::string schedule_file;    ///< of schedule `custom`; relative to the graph file's folder
+  double watchdog_seconds = 0;  ///< 0: 10 times the slowest action seen, at least 1 s
   std::vector<StageEntry> stages;
   SourceLocation where_schedule, where_micro_batch, where_in_flight, where_link_capacity;
 };
@@ -105,6 +120,10 @@ struct GraphOptions {
 GraphFile read_graph_file(const std::filesystem::path& path, const GraphOptions& options = {});
 /// The same for text in memory; `path` is for messages.
 GraphFile parse_graph_file(const std::string& text, const std::string& path, const GraphOptions& options = {});
+
+/// The attribute that counts the output channels by which a layer of this type can be split: "out_channels",
+/// "out_features", or empty where it can't be.
+std::string split_attribute(const LayerType& type);
 
 /// Learning-rate schedules, preprocessing and augmentation steps that a file may name: their attributes. What they
 /// do is in engine/training/learning_rate.h and engine/data/.

@@ -164,6 +164,7 @@ Value devices_schema() {
   cpu["cores"] = any_of({whole_number_from(1, "a number of cores"), list_of(whole_number_from(0, ""), 1)});
   cpu["cores"]["description"] = "a number of cores, or a list of their numbers";
   cpu["cores"]["default"] = 1;
+  for (Value* kind : {&cpu, &cuda}) (*kind)["memory_limit"] = whole_number_from(1, "bytes that a run may hold there");
   cuda["kind"] = constant("cuda");
   cuda["index"] = whole_number_from(0, "which GPU");
   cuda["index"]["default"] = 0;
@@ -182,6 +183,8 @@ Value layers_schema() {
   Value shared(Json::objectValue);
   shared["name"] = name_schema("unique; the first part of its parameters' names");
   shared["device"] = of_type("string", "which of \"devices\" runs it; a file with one device needs none");
+  shared["split"] = list_of(of_type("string"), 2);
+  shared["split"]["description"] = "conv2d and dense: the devices that share the output channels, a part each";
   shared["after"] = any_of({of_type("string"), list_of(of_type("string"), 1)});
   shared["after"]["description"] = "whose output it reads, \"input\" for the network's; default: the layer before";
   Value schema = list_of(typed_object(layer_types(), "one layer", "", shared, {"name"}), 1);
@@ -222,23 +225,31 @@ Value pipeline_schema() {
   Value stage(Json::objectValue);
   stage["name"] = name_schema("default: after its first and last layer");
   stage["layers"] = list_of(of_type("string"), 1);
-  stage["devices"] = list_of(of_type("string"), 1, 1);
-  stage["devices"]["description"] = "one replica a device; one for now";
-  stage["recompute"] = one_of_names({});
-  stage["recompute"]["enum"].append(false);
+  stage["devices"] = list_of(of_type("string"), 1);
+  stage["devices"]["description"] = "one replica a device";
+  stage["recompute"] =
+      of_type("boolean", "keep only the stage's input, and compute its activations anew for its backward");
   Value properties(Json::objectValue);
   Value& schedule = properties["schedule"] = described("the order of actions");
-  for (const ScheduleType& type : schedule_types()) {
+  const auto add_schedule = [&](const ScheduleType& type) {
     Value choice = constant(type.name);
     choice["description"] = type.help;
     schedule["oneOf"].append(choice);
-  }
+  };
+  for (const ScheduleType& type : schedule_types()) add_schedule(type);
+  add_schedule(*find_schedule_type("custom"));
   schedule["default"] = PipelineEntry{}.schedule;
   properties["micro_batch"] = whole_number_from(1, "images that stream together; default: the batch");
   properties["in_flight"] = whole_number_from(1, "micro-batches admitted at a time; default: what the schedule needs");
   properties["link_capacity"] = whole_number_from(1, "micro-batches that a link holds; default: in_flight");
-  properties["flush"] = described("finish a batch before the next one's parameters are used");
-  properties["flush"]["enum"].append(true);
+  properties["flush"] = of_type("boolean", "finish a batch before the next one's parameters are used");
+  properties["flush"]["default"] = true;
+  properties["weight_versions"] =
+      one_of_names({"stashing", "double_buffered"}, "without flush: which parameters a micro-batch reads");
+  properties["schedule_file"] =
+      of_type("string", "of schedule custom: a CSV file, as 'check --schedule-out' writes it");
+  properties["watchdog_seconds"] = of_type(
+      "number", "a run in which nothing moves for so long ends; default: 10 times the slowest action, at least 1");
   properties["stages"] = list_of(closed_object(stage, {"layers"}), 1);
   properties["stages"]["description"] = "cuts by hand; default: cut where the device changes";
   return closed_object(properties, {}, "how it runs on the devices");

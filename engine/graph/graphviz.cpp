@@ -1,6 +1,7 @@
 #include "engine/graph/graphviz.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <iterator>
 #include <map>
@@ -21,7 +22,7 @@ std::string box(std::size_t number, const NetworkLayer& layer) {
 
 std::string graphviz(const Network& network) {
   std::map<std::string, std::size_t> device_number;
-  for (const Stage& stage : network.stages) device_number.emplace(stage.device, device_number.size());
+  for (const Stage& stage : network.stages) device_number.emplace(stage.devices.front(), device_number.size());
   std::string dot =
       "digraph network {\n"
       "  rankdir=TB;\n"
@@ -33,7 +34,8 @@ std::string graphviz(const Network& network) {
     const Stage& stage = network.stages[i];
     dot += fmt::format(
         "  subgraph cluster_stage{} {{\n    label=\"stage {}: {} on {}\";\n    style=filled;\n    fillcolor=\"{}\";\n",
-        i, i, stage.name, stage.device, colours[device_number.at(stage.device) % std::size(colours)]);
+        i, i, stage.name, fmt::join(stage.devices, ", "),
+        colours[device_number.at(stage.devices.front()) % std::size(colours)]);
     for (const int layer : stage.layers)
       dot += box(static_cast<std::size_t>(layer), network.layers[static_cast<std::size_t>(layer)]);
     dot += "  }\n";

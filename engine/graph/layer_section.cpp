@@ -48,8 +48,10 @@ class LayerSection {
     check_name(object, layer.name, index);
     layer.type = read_type(object, layer_types(), "layer type");
     read_device(object, layer);
+    const JsonValue* split = object.find("split");
     if (layer.type) {
       layer.attributes = object.attributes(layer.type->attributes);
+      if (split) read_split(object, *split, layer);
       object.finish();
     }
     file_.layers.push_back(std::move(layer));
@@ -76,6 +78,33 @@ class LayerSection {
       return;
     problems_.add(object.where("device"), object.field("device"),
                   problems_.full() ? "" : "unknown device " + with_suggestion(layer.device, device_names_));
+  }
+
+  /// "split": the devices that share a layer's output channels.
+  void read_split(const ObjectReader& object, const JsonValue& value, LayerEntry& layer) {
+    const std::string right = "a list of two or more different devices' names", field = object.field("split");
+    const std::string channels = split_attribute(*layer.type);
+    if (channels.empty())
+      return problems_.add(value.place.location(), field,
+                           fmt::format("only layers of type conv2d and dense can be split, not {}", layer.type->name));
+    if (!value.is(Kind::list) || value.list.size() < 2) return add_expected(problems_, value, field, right);
+    for (const JsonValue& element : value.list) {
+      if (!element.is(Kind::string) ||
+          std::find(layer.split.begin(), layer.split.end(), element.string) != layer.split.end())
+        return add_expected(problems_, element, field, right);
+      if (std::find(device_names_.begin(), device_names_.end(), element.string) == device_names_.end())
+        return problems_.add(element.place.location(), field,
+                             "unknown device " + with_suggestion(element.string, device_names_));
+      layer.split.push_back(element.string);
+    }
+    if (layer.device.empty()) layer.device = layer.split.front();
+    if (!layer.attributes.has(channels)) return;
+    if (layer.attributes.integer(channels) < static_cast<std::int64_t>(layer.split.size()))
+      problems_.add(value.place.location(), field,
+                    fmt::format("expected at most as many devices as {}, which is {}, got {}", channels,
+                                layer.attributes.integer(channels), layer.split.size()));
+    if (layer.attributes.has("groups") && layer.attributes.integer("groups") != 1)
+      problems_.add(value.place.location(), field, "a layer with groups cannot be split; expected groups 1");
   }
 
   void read_after(std::size_t index) {
@@ -136,6 +165,10 @@ void read_layers(ObjectReader& root, GraphFile& file) {
     return root.problems().add(value->place.location(), "layers",
                                fmt::format("expected at most {} layers, got {}", most_layers, list->size()));
   LayerSection(root.problems(), file).read(*list);
+}
+
+std::string split_attribute(const LayerType& type) {
+  return type.name == "conv2d" ? "out_channels" : type.name == "dense" ? "out_features" : "";
 }
 
 void check_layer_devices(GraphFile& file, Problems& problems) {

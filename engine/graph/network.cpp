@@ -13,24 +13,64 @@
 namespace lenet_flow {
 namespace {
 
+std::unique_ptr<Layer> make_layer(const LayerEntry& entry, const Attributes& attributes, Problems& problems) {
+  try {
+    return entry.type->make(attributes);
+  } catch (const ShapeError& error) {
+    problems.add(entry.where, "layers." + entry.name, error.what());
+    return nullptr;
+  }
+}
+
+/// The parts of a layer that is split by its output channels, as even as can be, the first ones larger.
+void make_parts(const LayerEntry& entry, const std::vector<int>& producers, Network& network, Problems& problems) {
+  const std::string attribute = split_attribute(*entry.type);
+  const std::int64_t channels = entry.attributes.integer(attribute);
+  const auto parts = static_cast<std::int64_t>(entry.split.size());
+  const std::shared_ptr<Layer> whole = make_layer(entry, entry.attributes, problems);
+  const int join = static_cast<int>(network.layers.size() + entry.split.size());
+  std::int64_t first = 0;
+  for (std::int64_t i = 0; i < parts; ++i) {
+    const std::int64_t count = channels / parts + (i < channels % parts ? 1 : 0);
+    Attributes attributes = entry.attributes;
+    attributes.set(attribute, count);
+    NetworkLayer& part = network.layers.emplace_back();
+    part.name = fmt::format("{}[{}]", entry.name, i);
+    part.type = entry.type->name;
+    part.device = entry.split[static_cast<std::size_t>(i)];
+    part.where = entry.where;
+    part.layer = make_layer(entry, attributes, problems);
+    part.producers = producers;
+    part.part = {join, first, whole};
+    first += count;
+  }
+}
+
 void make_layers(const GraphFile& file, Network& network, Problems& problems) {
-  std::unordered_map<std::string, int> number_of;
-  for (const LayerEntry& entry : file.layers) number_of.emplace(entry.name, static_cast<int>(number_of.size()));
-  number_of["input"] = network_input;
-  network.layers.resize(file.layers.size());
-  for (std::size_t i = 0; i < file.layers.size(); ++i) {
-    const LayerEntry& entry = file.layers[i];
-    NetworkLayer& layer = network.layers[i];
+  std::unordered_map<std::string, int> number_of{{"input", network_input}};
+  int count = 0;
+  for (const LayerEntry& entry : file.layers) {
+    count += static_cast<int>(entry.split.size());
+    number_of.emplace(entry.name, count++);
+  }
+  network.layers.reserve(static_cast<std::size_t>(count));
+  for (const LayerEntry& entry : file.layers) {
+    std::vector<int> producers;
+    for (const std::string& name : entry.after) producers.push_back(number_of.at(name));
+    if (!entry.split.empty()) {
+      make_parts(entry, producers, network, problems);
+      const int parts = static_cast<int>(entry.split.size()), join = static_cast<int>(network.layers.size());
+      producers.clear();
+      for (int i = join - parts; i < join; ++i) producers.push_back(i);
+    }
+    NetworkLayer& layer = network.layers.emplace_back();
     layer.name = entry.name;
-    layer.type = entry.type->name;
     layer.device = entry.device;
     layer.where = entry.where;
-    try {
-      layer.layer = entry.type->make(entry.attributes);
-    } catch (const ShapeError& error) {
-      problems.add(entry.where, "layers." + entry.name, error.what());
-    }
-    for (const std::string& name : entry.after) layer.producers.push_back(number_of.at(name));
+    layer.producers = std::move(producers);
+    const LayerType& concat = *find_layer_type("concat");
+    layer.type = entry.split.empty() ? entry.type->name : concat.name;
+    layer.layer = entry.split.empty() ? make_layer(entry, entry.attributes, problems) : concat.make(Attributes());
   }
   for (std::size_t i = 0; i < network.layers.size(); ++i) {
     const std::vector<int>& producers = network.layers[i].producers;
@@ -156,6 +196,26 @@ void mark_needed_gradients(Network& network) {
 }
 
 }  // namespace
+
+std::vector<FileParameter> file_parameters(const Network& network) {
+  std::vector<FileParameter> parameters;
+  std::unordered_map<std::string, std::size_t> number_of;
+  for (std::size_t i = 0; i < network.layers.size(); ++i) {
+    const NetworkLayer& layer = network.layers[i];
+    const bool part = layer.part.join >= 0;
+    const std::vector<ParameterSpec> whole =
+        part ? layer.part.whole->parameters(layer.input_shapes) : std::vector<ParameterSpec>();
+    for (std::size_t j = 0; j < layer.parameters.size(); ++j) {
+      const ParameterSpec& spec = part ? whole[j] : layer.parameters[j];
+      const std::string owner = part ? network.layers[index(layer.part.join)].name : layer.name;
+      const auto [found, is_new] = number_of.emplace(owner + "." + spec.name, parameters.size());
+      if (is_new) parameters.push_back({found->first, spec, {}});
+      parameters[found->second].pieces.push_back(
+          {static_cast<int>(i), static_cast<int>(j), layer.part.first * (spec.elements() / spec.shape[0])});
+    }
+  }
+  return parameters;
+}
 
 std::string cycle_text(const std::vector<std::string>& names) {
   constexpr std::size_t most_shown = 12;

@@ -15,6 +15,13 @@ inline constexpr int network_input = -1;
 struct NetworkLayer {
   std::string name;
   std::string type;
+  /// A layer of the file that is split over devices is several here: its parts "conv2[0]", "conv2[1]", ... and, under
+  /// the file's name, the concatenation of their outputs. A part knows whose it is.
+  struct Part {
+    int join = -1;                 ///< the number of the concatenation; -1: this layer is no part
+    std::int64_t first = 0;        ///< output channel of the whole layer
+    std::shared_ptr<Layer> whole;  ///< the layer as the file says it
+  } part;
   std::string device;
   std::unique_ptr<Layer> layer;
   std::vector<int> producers;  ///< a layer's number or network_input, in the order of "after"
@@ -35,8 +42,9 @@ struct NetworkLayer {
 /// Layers that run as one unit on one device: the unit of pipelining.
 struct Stage {
   std::string name;  ///< given by the file, or "conv1..pool2" after the first and last layer, or the only layer's
-  std::string device;
-  std::vector<int> layers;  ///< numbers, in execution order
+  std::vector<std::string> devices;  ///< names in the file, one a replica
+  std::vector<int> layers;           ///< numbers, in execution order
+  bool recompute = false;            ///< keeps only its input from F, and runs its forward again before its backward
 };
 
 /// A directed edge between two stages: the activations that cross it.
@@ -58,6 +66,20 @@ struct Network {
   int output_layer = 0;
   std::unique_ptr<Loss> loss;
 };
+
+/// One parameter as files have it: the whole of it where its layer is split.
+struct FileParameter {
+  std::string name;    ///< "conv2.weight"
+  ParameterSpec spec;  ///< of the whole
+  struct Piece {
+    int layer = 0, parameter = 0;  ///< numbers
+    std::int64_t first = 0;        ///< element of the whole
+  };
+  std::vector<Piece> pieces;  ///< in order; together they are the whole
+};
+
+/// Every parameter in the order of the file.
+std::vector<FileParameter> file_parameters(const Network& network);
 
 /// Makes the network of a graph file for images of shape `input` in `classes` classes. Throws InputError with every
 /// error found: cycles (named), outputs that nobody reads, shapes that do not fit (both shapes, and which layer made

@@ -148,7 +148,9 @@ Groups hand_made_groups(const GraphFile& file, const Network& network) {
   for (std::size_t stage = 0; stage < file.pipeline.stages.size(); ++stage)
     for (const std::string& name : file.pipeline.stages[stage].layers) stage_of.emplace(name, static_cast<int>(stage));
   Groups groups;
-  for (const NetworkLayer& layer : network.layers) groups.push_back(stage_of.at(layer.name));
+  int alone = static_cast<int>(file.pipeline.stages.size());
+  for (const NetworkLayer& layer : network.layers)
+    groups.push_back(layer.part.join >= 0 ? alone++ : stage_of.at(layer.name));
   return groups;
 }
 
@@ -205,12 +207,19 @@ void name_stage_cycle(const GraphFile& file, const Network& network, const Group
     path.push_back(at);
     at = producer_of.at(at);
   }
-  const StageEntry& first = file.pipeline.stages[index(at)];
-  std::vector<std::string> names{stage_title(first)};
-  for (auto stage = path.rbegin(); *stage != at; ++stage)
-    names.push_back(stage_title(file.pipeline.stages[index(*stage)]));
+  // A part of a split layer is a stage that the file does not list; no cycle is of such alone.
+  SourceLocation where;
+  const auto name_of = [&](int group) {
+    if (index(group) >= file.pipeline.stages.size())
+      return network.layers[static_cast<std::size_t>(std::find(groups.begin(), groups.end(), group) - groups.begin())]
+          .name;
+    if (where.file.empty()) where = file.pipeline.stages[index(group)].where;
+    return stage_title(file.pipeline.stages[index(group)]);
+  };
+  std::vector<std::string> names{name_of(at)};
+  for (auto stage = path.rbegin(); *stage != at; ++stage) names.push_back(name_of(*stage));
   names.push_back(names.front());
-  problems.add(first.where, "pipeline.stages", "the stages make a cycle: " + cycle_text(names));
+  problems.add(where, "pipeline.stages", "the stages make a cycle: " + cycle_text(names));
 }
 
 void name_stages(const GraphFile& file, Network& network) {
@@ -220,10 +229,13 @@ void name_stages(const GraphFile& file, Network& network) {
   for (Stage& stage : network.stages) {
     const NetworkLayer& first = network.layers[index(stage.layers.front())];
     const NetworkLayer& last = network.layers[index(stage.layers.back())];
-    stage.device = first.device;
+    stage.devices = {first.device};
     stage.name = stage.layers.size() == 1 ? first.name : fmt::format("{}..{}", first.name, last.name);
-    if (const auto entry = entry_of.find(first.name); entry != entry_of.end() && !entry->second->name.empty())
-      stage.name = entry->second->name;
+    const auto entry = entry_of.find(first.name);
+    if (entry == entry_of.end()) continue;
+    if (!entry->second->name.empty()) stage.name = entry->second->name;
+    if (!entry->second->devices.empty()) stage.devices = entry->second->devices;
+    stage.recompute = entry->second->recompute;
   }
 }
 
@@ -267,7 +279,7 @@ void check_hand_made_stages(const GraphFile& file, const Network& network, Probl
     }
   }
   for (const NetworkLayer& layer : network.layers)
-    if (layers.contains(layer.name))
+    if (layer.part.join < 0 && layers.contains(layer.name))
       problems.add(layer.where, "layers." + layer.name,
                    "is in no stage; expected every layer in exactly one stage of pipeline.stages");
 }

@@ -152,6 +152,16 @@ void ObjectReader::name(std::string_view key, std::string& target) {
     add_expected(problems_, *value, field(key), name_text);
 }
 
+void ObjectReader::number(std::string_view key, double& target, double minimum, double maximum) {
+  const JsonValue* value = find(key);
+  if (!value) return;
+  const Range range{minimum, maximum};
+  if (value->is(JsonValue::Kind::number) && range.holds(value->number))
+    target = value->number;
+  else
+    add_expected(problems_, *value, field(key), number_text(range));
+}
+
 const std::vector<JsonValue>* ObjectReader::list(std::string_view key, const std::string& what) {
   const JsonValue* value = find(key);
   if (!value) return nullptr;

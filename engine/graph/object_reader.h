@@ -67,6 +67,7 @@ class ObjectReader {
       if (const auto read = read_integer(problems_, *value, field(key), {minimum, maximum}))
         target = static_cast<Integer>(*read);
   }
+  void number(std::string_view key, double& target, double minimum, double maximum);
   /// A list; null where there is none or the value is no list.
   const std::vector<JsonValue>* list(std::string_view key, const std::string& what);
   /// Keys that are known and need no reading.

@@ -43,12 +43,8 @@ class StageSection {
                                   first->second.line, first->second.column));
     }
     read_layers_of(object, stage);
-    read_device_of(object, stage);
-    bool recompute = false;
-    object.boolean("recompute", recompute);
-    if (recompute)
-      problems_.add(object.where("recompute"), object.field("recompute"),
-                    "expected false (stages cannot compute their activations anew yet), got true");
+    read_devices_of(object, stage);
+    object.boolean("recompute", stage.recompute);
     object.finish();
     file_.pipeline.stages.push_back(std::move(stage));
   }
@@ -76,25 +72,30 @@ class StageSection {
     }
   }
 
-  /// "devices" of a stage: one replica a device. Its layers take the device over, or name it too.
-  void read_device_of(ObjectReader& object, const StageEntry& stage) {
-    const JsonValue* value = object.find("devices");
-    if (!value) return;
-    const std::string field = object.field("devices");
-    if (!value->is(Kind::list) || value->list.empty() || !value->list[0].is(Kind::string))
-      return add_expected(problems_, *value, field, "a list of one device's name");
-    if (value->list.size() > 1)
-      return add_expected(problems_, *value, field, "one device (stages cannot have replicas yet)");
-    const std::string& device = value->list[0].string;
+  /// "devices" of a stage: one replica a device. Its layers take the first over, or name it too.
+  void read_devices_of(ObjectReader& object, StageEntry& stage) {
+    const std::string right = "a list of different devices' names, one a replica", field = object.field("devices");
+    const std::vector<JsonValue>* list = object.list("devices", right);
+    if (!list) return;
+    if (list->empty()) return add_expected(problems_, *object.find("devices"), field, right);
     const std::vector<std::string> names = names_of(file_.devices);
-    if (std::find(names.begin(), names.end(), device) == names.end())
-      return problems_.add(value->list[0].place.location(), field, "unknown device " + with_suggestion(device, names));
+    for (const JsonValue& element : *list) {
+      const bool named = element.is(Kind::string);
+      const auto& chosen = stage.devices;
+      if (!named || std::find(chosen.begin(), chosen.end(), element.string) != chosen.end())
+        return add_expected(problems_, element, field, right);
+      if (std::find(names.begin(), names.end(), element.string) == names.end())
+        return problems_.add(element.place.location(), field,
+                             "unknown device " + with_suggestion(element.string, names));
+      stage.devices.push_back(element.string);
+    }
+    const std::string& device = stage.devices.front();
     for (const std::string& name : stage.layers) {
       LayerEntry& layer = file_.layers[layer_of_.at(name)];
       if (layer.device.empty()) layer.device = device;
       if (layer.device != device)
-        problems_.add(value->list[0].place.location(), field,
-                      fmt::format("expected the device of its layers; layer '{}' is on '{}', not on '{}'", name,
+        problems_.add(list->front().place.location(), field,
+                      fmt::format("expected the device of its layers first; layer '{}' is on '{}', not on '{}'", name,
                                   layer.device, device));
     }
   }
@@ -109,7 +110,8 @@ class StageSection {
 void read_schedule(ObjectReader& pipeline, PipelineEntry& entry) {
   pipeline.string("schedule", entry.schedule);
   entry.where_schedule = pipeline.where("schedule");
-  const std::vector<std::string> names = schedule_names();
+  std::vector<std::string> names = schedule_names();
+  names.push_back("custom");
   if (std::find(names.begin(), names.end(), entry.schedule) == names.end())
     pipeline.problems().add(entry.where_schedule, pipeline.field("schedule"),
                             "unknown schedule " + with_suggestion(entry.schedule, names));
@@ -125,12 +127,33 @@ void read_micro_batch(ObjectReader& pipeline, GraphFile& file) {
         fmt::format("expected at most training.batch, which is {}, got {}", file.training.batch, entry.micro_batch));
 }
 
-void read_flush(ObjectReader& pipeline) {
+/// "flush" and, where it is false, "weight_versions".
+void read_flush(ObjectReader& pipeline, PipelineEntry& entry) {
   bool flush = true;
   pipeline.boolean("flush", flush);
-  if (!flush)
-    pipeline.problems().add(pipeline.where("flush"), pipeline.field("flush"),
-                            "expected true (no schedule can run from batch to batch without a flush yet), got false");
+  const JsonValue* versions = pipeline.find("weight_versions");
+  entry.flush = flush ? Flush::every_batch : Flush::stashing;
+  if (!versions) return;
+  if (versions->is(Kind::string) && versions->string == "double_buffered")
+    entry.flush = Flush::double_buffered;
+  else if (!versions->is(Kind::string) || versions->string != "stashing")
+    return add_expected(pipeline.problems(), *versions, pipeline.field("weight_versions"),
+                        "\"stashing\" or \"double_buffered\"");
+  if (flush)
+    pipeline.problems().add(pipeline.where("weight_versions"), pipeline.field("weight_versions"),
+                            "expected \"flush\": false beside it; with flush there is one version");
+}
+
+/// The file of schedule `custom`.
+void read_schedule_file(ObjectReader& pipeline, PipelineEntry& entry) {
+  pipeline.string("schedule_file", entry.schedule_file);
+  if (entry.schedule == "custom" && entry.schedule_file.empty())
+    pipeline.problems().add(entry.where_schedule, pipeline.field("schedule_file"),
+                            "missing; schedule 'custom' expects the name of a CSV file, as 'check --schedule-out' "
+                            "writes it");
+  if (entry.schedule != "custom" && !entry.schedule_file.empty())
+    pipeline.problems().add(pipeline.where("schedule_file"), pipeline.field("schedule_file"),
+                            fmt::format("expected schedule 'custom' beside it, got '{}'", entry.schedule));
 }
 
 }  // namespace
@@ -141,7 +164,9 @@ void read_pipeline(ObjectReader& root, GraphFile& file) {
     ObjectReader pipeline(root.problems(), *value, "pipeline");
     read_schedule(pipeline, entry);
     read_micro_batch(pipeline, file);
-    read_flush(pipeline);
+    read_schedule_file(pipeline, entry);
+    read_flush(pipeline, entry);
+    pipeline.number("watchdog_seconds", entry.watchdog_seconds, 0.001, 1e6);
     entry.where_in_flight = pipeline.where("in_flight");
     pipeline.integer("in_flight", entry.in_flight, 1, most_micro_batches);
     entry.where_link_capacity = pipeline.where("link_capacity");

@@ -3,12 +3,13 @@
 #include <tbb/flow_graph.h>
 
 #include <algorithm>
-#include <array>
 #include <tuple>
 #include <utility>
 #include <vector>
 
+#include "engine/pipeline/gate.h"
 #include "engine/pipeline/stage_runner.h"
+#include "engine/pipeline/token_rules.h"
 
 namespace lenet_flow {
 namespace {
@@ -23,88 +24,65 @@ struct Work {
 
 // A gate, an end and the order are lightweight: they run at once in the thread that sends to them. (oneTBB ignores
 // `lightweight` without a word where the body may throw.) Layers are tasks.
-using Gate = flow::multifunction_node<Token, std::tuple<Work>, flow::lightweight>;
+using GateNode = flow::multifunction_node<Token, std::tuple<Work>, flow::lightweight>;
 using LayerNode = flow::function_node<Work, Work>;
 using EndNode = flow::multifunction_node<Work, std::tuple<Token>, flow::lightweight>;
 using OrderNode = flow::multifunction_node<Token, std::tuple<Token>, flow::lightweight>;
 
-/// The tokens that came for one micro-batch.
-struct Gathered {
-  int tokens = 0;
-  Arrivals arrivals;
-
-  void add(const Token& token) {
-    ++tokens;
-    Nanoseconds& latest = token.cause == Cause::credit  ? arrivals.credit
-                          : token.cause == Cause::room  ? arrivals.room
-                          : token.cause == Cause::order ? arrivals.order
-                                                        : arrivals.input;
-    latest = std::max(latest, token.time);
-  }
-};
-
-/// The nodes of one kind of action of one stage.
+/// The nodes of one kind of action of one unit.
 class ActionChain {
  public:
-  ActionChain(RunState& state, flow::graph& graph, int stage, ActionKind kind, int device)
-      : state_(state), runner_(state, stage), stage_(stage), kind_(kind), device_(device), waiting_(ring_size()) {
-    gate_ = std::make_unique<Gate>(
-        graph, flow::serial,
-        [this](const Token& token, Gate::output_ports_type& ports) noexcept { take(token, std::get<0>(ports)); });
+  ActionChain(RunState& state, flow::graph& graph, int unit, ActionKind kind)
+      : state_(state), runner_(state, unit), kind_(kind), gate_(state, runner_.unit(), kind) {
+    gate_node_ = std::make_unique<GateNode>(
+        graph, flow::serial, [this](const Token& token, GateNode::output_ports_type& ports) noexcept {
+          Work work{token.micro_batch, {}};
+          if (token.stage == stage() && token.kind == kind_ && gate_.add(token, work.arrivals))
+            std::get<0>(ports).try_put(work);
+        });
     for (int step = 0; step < runner_.steps(kind); ++step)
       layers_.push_back(std::make_unique<LayerNode>(graph, flow::serial, [this, step](const Work& work) {
         if (step == 0) runner_.begin(kind_, work.micro_batch, work.arrivals);
         runner_.step(kind_, step, work.micro_batch);
         return work;
       }));
-    end_ = std::make_unique<EndNode>(
-        graph, flow::serial, [this](const Work& work, EndNode::output_ports_type& ports) noexcept {
-          runner_.end(kind_, work.micro_batch, [&](const Token& token) { send(token, std::get<0>(ports)); });
-        });
-    flow::make_edge(flow::output_port<0>(*gate_), *layers_.front());
+    end_node_ = std::make_unique<EndNode>(
+        graph, flow::serial,
+        [this](const Work& work, EndNode::output_ports_type& ports) noexcept { end(work, std::get<0>(ports)); });
+    flow::make_edge(flow::output_port<0>(*gate_node_), *layers_.front());
     for (std::size_t i = 0; i + 1 < layers_.size(); ++i) flow::make_edge(*layers_[i], *layers_[i + 1]);
-    flow::make_edge(*layers_.back(), *end_);
+    flow::make_edge(*layers_.back(), *end_node_);
   }
 
-  Gate& gate() { return *gate_; }
-  EndNode& end() { return *end_; }
-  int stage() const { return stage_; }
-  void reset() { std::fill(waiting_.begin(), waiting_.end(), Gathered{}); }
+  GateNode& gate_node() { return *gate_node_; }
+  EndNode& end_node() { return *end_node_; }
+  TokenGate& gate() { return gate_; }
+  int stage() { return runner_.unit().stage; }
+  ActionKind kind() const { return kind_; }
 
  private:
-  /// No token comes further ahead of the oldest micro-batch that waits than admission, a link or the reader lets it.
-  std::size_t ring_size() const {
-    return state_.ring.size() + static_cast<std::size_t>(state_.in_flight + state_.link_capacity + 1);
-  }
-
+  /// A token goes over this device's edges, or to the device that it is for.
   template <typename Port>
-  void take(const Token& token, Port& port) {
-    if (token.stage != stage_ || token.kind != kind_ || token.cause == Cause::done) return;
-    Gathered& gathered = waiting_[static_cast<std::size_t>(token.micro_batch) % waiting_.size()];
-    gathered.add(token);
-    if (gathered.tokens < runner_.tokens_needed(kind_, token.micro_batch)) return;
-    port.try_put(Work{token.micro_batch, std::exchange(gathered, {}).arrivals});
-  }
-
-  /// A token goes over this device's edges, or to the device of its stage.
-  template <typename Port>
-  void send(const Token& token, Port& port) {
-    const int to = state_.stages[static_cast<std::size_t>(token.stage)]->device;
-    if (to == device_)
-      port.try_put(token);
-    else
-      state_.lanes[static_cast<std::size_t>(to)]->post(token);
+  void end(const Work& work, Port& port) {
+    const Nanoseconds now = runner_.end(kind_, work.micro_batch);
+    const UnitState& unit = runner_.unit();
+    send_tokens(state_, unit, kind_, work.micro_batch, now, [&](const Token& token) {
+      if (state_.device_of(token.stage, token.kind, token.micro_batch) != unit.device)
+        state_.post(token);
+      else if (!state_.on_send || state_.on_send(token))
+        port.try_put(token);
+    });
+    port.try_put(Token{work.micro_batch, now, unit.stage, unit.stage, kind_, Cause::done});
+    runner_.ended(kind_, work.micro_batch, now);
   }
 
   RunState& state_;
   StageRunner runner_;
-  int stage_;
   ActionKind kind_;
-  int device_;
-  std::vector<Gathered> waiting_;
-  std::unique_ptr<Gate> gate_;
+  TokenGate gate_;
+  std::unique_ptr<GateNode> gate_node_;
   std::vector<std::unique_ptr<LayerNode>> layers_;
-  std::unique_ptr<EndNode> end_;
+  std::unique_ptr<EndNode> end_node_;
 };
 
 /// Walks through a device's list of actions, batch by batch.
@@ -114,15 +92,26 @@ class OrderWalk {
 
   /// The token for the next action's turn; false after the last action of the pass.
   bool next(Nanoseconds now, Token& token) {
-    if (batch_ == state_.pass.cut.batches()) return false;
-    const std::vector<Action>& actions = state_.schedule(batch_)[device_];
-    const Action& action = actions[position_];
-    token = {action.kind == ActionKind::update ? batch_ : batch_ * state_.pass.cut.micro_batches() + action.micro_batch,
-             now, action.stage, action.kind, Cause::order};
-    if (++position_ == actions.size()) {
+    const BatchCut& cut = state_.pass.cut;
+    const bool whole_pass = state_.overlaps_batches();
+    const std::int64_t lists = whole_pass ? 1 : cut.batches();
+    while (batch_ < lists && position_ == list().size()) {
       position_ = 0;
       ++batch_;
     }
+    DeviceTurn& turn = *state_.turns[device_];
+    if (batch_ == lists) {
+      turn.stage.store(-1, std::memory_order_relaxed);
+      return false;
+    }
+    const Action& action = list()[position_++];
+    token = {action.micro_batch, now, action.stage, action.stage, action.kind, Cause::order};
+    if (!whole_pass)
+      token.micro_batch =
+          action.kind == ActionKind::update ? batch_ : batch_ * cut.micro_batches() + action.micro_batch;
+    turn.kind.store(action.kind, std::memory_order_relaxed);
+    turn.micro_batch.store(token.micro_batch, std::memory_order_relaxed);
+    turn.stage.store(action.stage, std::memory_order_relaxed);
     return true;
   }
   void reset() {
@@ -131,48 +120,53 @@ class OrderWalk {
   }
 
  private:
+  const std::vector<Action>& list() const { return state_.order(batch_).lists[device_]; }
+
   const RunState& state_;
   std::size_t device_;
   std::int64_t batch_ = 0;
   std::size_t position_ = 0;
 };
 
+/// The kinds of action that a stage may have. Both halves and the whole of backward: a schedule may choose for each
+/// micro-batch.
+constexpr ActionKind kinds[] = {ActionKind::forward, ActionKind::backward, ActionKind::input_gradients,
+                                ActionKind::parameter_gradients, ActionKind::update};
+
+/// An end node sends to its neighbours' gates, and to its own stage's.
+bool linked(const RunState& state, int stage, int other) {
+  const StageFacts& facts = state.stage(stage);
+  const auto has = [other](const std::vector<int>& list) {
+    return std::find(list.begin(), list.end(), other) != list.end();
+  };
+  return stage == other || has(facts.from) || has(facts.to);
+}
+
 }  // namespace
 
 struct DeviceFlow::Nodes {
-  Nodes(RunState& state, int device) : walk(state, device) {
+  Nodes(RunState& shared, int number) : state(shared), device(number), walk(shared, number) {
     order = std::make_unique<OrderNode>(
         graph, flow::serial, [this](const Token& token, OrderNode::output_ports_type& ports) noexcept {
           Token turn;
           if ((token.cause == Cause::done || token.cause == Cause::begin_pass) && walk.next(token.time, turn))
             std::get<0>(ports).try_put(turn);
         });
-    for (std::size_t stage = 0; stage < state.stages.size(); ++stage) {
-      if (state.stages[stage]->device != device) continue;
-      std::vector<ActionKind> kinds{ActionKind::forward, ActionKind::backward, ActionKind::update};
-      if (state.stages[stage]->split_backward)
-        kinds = {ActionKind::forward, ActionKind::input_gradients, ActionKind::parameter_gradients, ActionKind::update};
-      for (const ActionKind kind : kinds)
-        chains.push_back(std::make_unique<ActionChain>(state, graph, static_cast<int>(stage), kind, device));
-    }
+    for (std::size_t unit = 0; unit < state.units.size(); ++unit)
+      if (state.units[unit]->device == device)
+        for (const ActionKind kind : kinds)
+          chains.push_back(std::make_unique<ActionChain>(state, graph, static_cast<int>(unit), kind));
     for (const auto& chain : chains) {
-      flow::make_edge(flow::output_port<0>(*order), chain->gate());
-      flow::make_edge(flow::output_port<0>(chain->end()), *order);
+      flow::make_edge(flow::output_port<0>(*order), chain->gate_node());
+      flow::make_edge(flow::output_port<0>(chain->end_node()), *order);
       for (const auto& other : chains)
         if (linked(state, chain->stage(), other->stage()))
-          flow::make_edge(flow::output_port<0>(chain->end()), other->gate());
+          flow::make_edge(flow::output_port<0>(chain->end_node()), other->gate_node());
     }
   }
 
-  /// An end node sends to its neighbours' gates, and credits to the entry stages'.
-  static bool linked(const RunState& state, int stage, int other) {
-    const StageState& from = *state.stages[static_cast<std::size_t>(stage)];
-    const auto has = [other](const std::vector<int>& list) {
-      return std::find(list.begin(), list.end(), other) != list.end();
-    };
-    return state.stages[static_cast<std::size_t>(other)]->entry || has(from.from) || has(from.to);
-  }
-
+  RunState& state;
+  int device;
   flow::graph graph;
   OrderWalk walk;
   std::unique_ptr<OrderNode> order;
@@ -187,14 +181,25 @@ void DeviceFlow::deliver(std::span<const Token> tokens) {
   for (const Token& token : tokens) {
     if (token.cause == Cause::begin_pass) {
       nodes_->walk.reset();
-      for (const auto& chain : nodes_->chains) chain->reset();
+      for (const auto& chain : nodes_->chains) chain->gate().reset();
       nodes_->order->try_put(token);
       continue;
     }
     for (const auto& chain : nodes_->chains)
-      if (chain->stage() == token.stage) chain->gate().try_put(token);
+      if (chain->stage() == token.stage && chain->kind() == token.kind) chain->gate_node().try_put(token);
   }
   nodes_->graph.wait_for_all();
+}
+
+std::vector<std::string> DeviceFlow::missing() const {
+  const DeviceTurn& turn = *nodes_->state.turns[static_cast<std::size_t>(nodes_->device)];
+  const int stage = turn.stage.load(std::memory_order_relaxed);
+  const ActionKind kind = turn.kind.load(std::memory_order_relaxed);
+  if (stage < 0 || turn.running_since.load(std::memory_order_relaxed) != 0) return {};
+  for (const auto& chain : nodes_->chains)
+    if (chain->stage() == stage && chain->kind() == kind)
+      return chain->gate().missing(turn.micro_batch.load(std::memory_order_relaxed));
+  return {};
 }
 
 }  // namespace lenet_flow

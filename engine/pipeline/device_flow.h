@@ -2,6 +2,8 @@
 
 #include <memory>
 #include <span>
+#include <string>
+#include <vector>
 
 #include "engine/pipeline/run_state.h"
 
@@ -28,6 +30,10 @@ class DeviceFlow {
 
   /// Puts tokens into the graph and works until nothing more can run. In the same arena.
   void deliver(std::span<const Token> tokens);
+
+  /// What the action whose turn it is has not got yet, in words: "activations of micro-batch 3 over the link
+  /// 'conv1..pool1->fc1'". Empty where it has all or is running. From any thread.
+  std::vector<std::string> missing() const;
 
  private:
   struct Nodes;

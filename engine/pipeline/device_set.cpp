@@ -32,7 +32,11 @@ const DeviceEntry& resolve(const GraphFile& file, const DeviceEntry& entry) {
 
 std::set<std::string> used_devices(const GraphFile& file) {
   std::set<std::string> used;
-  for (const LayerEntry& layer : file.layers) used.insert(layer.device);
+  for (const LayerEntry& layer : file.layers) {
+    used.insert(layer.device);
+    used.insert(layer.split.begin(), layer.split.end());
+  }
+  for (const StageEntry& stage : file.pipeline.stages) used.insert(stage.devices.begin(), stage.devices.end());
   return used;
 }
 

@@ -39,6 +39,8 @@ class DeviceSet {
   Device& device(int index) const { return *devices_[static_cast<std::size_t>(index)]; }
   /// The device behind a name of the file that some layer uses.
   int index_of(const std::string& name) const { return index_of_.at(name); }
+  /// Whether some layer uses the device of that name in the file.
+  bool has(const std::string& name) const { return index_of_.contains(name); }
   /// Null where the device has its cores for itself.
   CoreTurn* turn(int index) const { return turns_[static_cast<std::size_t>(index)].get(); }
   /// One a device of the file, in its order, memory filled in.

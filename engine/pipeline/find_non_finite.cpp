@@ -34,6 +34,7 @@ std::string first_non_finite(StageWorker& worker, const MicroBatch& micro_batch,
   std::vector<float> values;
   std::string found;
   worker.memory().device().run_host([&] {
+    worker.begin_forward(micro_batch, facts.mode);
     if (worker.reads_network_input()) worker.take_pixels(micro_batch);
     for (int position = 0; position < worker.layers() && found.empty(); ++position) {
       worker.forward(position, micro_batch, facts.mode, facts.epoch);
@@ -79,10 +80,11 @@ std::string Pipeline::find_non_finite(const PassRequest& request, std::int64_t b
         return fmt::format("image {} of the data has values that are not finite, in {}", micro_batch.samples[i], part);
     }
     for (std::size_t number = 0; number < state_.stages.size(); ++number) {
-      const std::string found = first_non_finite(state_.stages[number]->worker, micro_batch, request.facts);
+      StageWorker& worker = state_.unit(static_cast<int>(number), index).worker;
+      const std::string found = first_non_finite(worker, micro_batch, request.facts);
       if (!found.empty())
         return fmt::format("the loss is not a finite number: it first went wrong in {} (stage '{}', device '{}'), {}",
-                           found, network_.stages[number].name, network_.stages[number].device, part);
+                           found, network_.stages[number].name, worker.memory().device().name(), part);
     }
   }
   return fmt::format("the loss is not a finite number in {}, though all layers' outputs are when run again", place);

@@ -18,9 +18,13 @@ namespace lenet_flow {
 /// What a token says has happened.
 enum class Cause : std::uint8_t {
   begin_pass,  ///< to a device: a pass begins
-  input,       ///< pixels, activations or gradients of the micro-batch lie ready
+  pixels,      ///< the reader has written the micro-batch's images
+  input,       ///< activations or gradients of the micro-batch from stage `from` lie ready
   credit,      ///< the micro-batch is admitted
-  room,        ///< a link downstream has room for it
+  room,        ///< the link to stage `from` has room for it
+  slot,        ///< stage `from` has ended its work on the micro-batch that used this one's memory
+  updated,     ///< to another replica's first F of a batch: the parameters are those after the batch before
+  gradients,   ///< to U: another replica's W or B of the batch has ended
   order,       ///< it is its turn on the device
   done,        ///< to a device: an action has ended
 };
@@ -30,6 +34,7 @@ struct Token {
   std::int64_t micro_batch = 0;
   Nanoseconds time = 0;  ///< when it was sent
   int stage = 0;
+  int from = -1;  ///< the stage that sent it, where the cause says so
   ActionKind kind = ActionKind::forward;
   Cause cause = Cause::input;
 };

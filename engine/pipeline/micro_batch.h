@@ -10,7 +10,7 @@
 namespace lenet_flow {
 
 /// A micro-batch on its way through a pass (an epoch of training, an evaluation): what travels beside its tensors.
-/// Tokens carry only its number; the entries lie in a ring that admission keeps from being overrun.
+/// Tokens carry only its number; the entries lie in a ring that the feeder does not overrun.
 struct MicroBatch {
   std::int64_t number = 0;  ///< in the pass, from 0
   std::int64_t batch = 0;   ///< batch of the pass that it belongs to, from 0
@@ -39,6 +39,31 @@ struct BatchCut {
   int micro_batches() const { return static_cast<int>((batch + micro_batch - 1) / micro_batch); }
   int micro_batches(std::int64_t number) const {
     return static_cast<int>((batch_images(number) + micro_batch - 1) / micro_batch);
+  }
+  /// Micro-batches of the whole pass.
+  std::int64_t micro_batches_in_pass() const {
+    return images == 0 ? 0 : (batches() - 1) * micro_batches() + micro_batches(batches() - 1);
+  }
+  /// The batch of micro-batch `number` of the pass, and its place in it.
+  std::int64_t batch_of(std::int64_t number) const { return number / micro_batches(); }
+  int index_of(std::int64_t number) const { return static_cast<int>(number % micro_batches()); }
+};
+
+/// How the replicas of a stage share micro-batches: number i of a batch goes to replica i mod `replicas`. Each replica
+/// counts its own micro-batches from 0 through a pass: its sequence, which numbers its memory slots.
+struct ReplicaShare {
+  int replicas = 1, micro_batches = 1;  ///< of a stage; of a full batch
+
+  int replica(int index) const { return index % replicas; }
+  /// Micro-batches of a full batch that replica `replica` works on.
+  int count(int replica) const { return (micro_batches - replica + replicas - 1) / replicas; }
+  std::int64_t sequence(std::int64_t batch, int index) const {
+    return batch * count(replica(index)) + index / replicas;
+  }
+  /// The micro-batch of the pass at a place of a replica's sequence.
+  std::int64_t micro_batch(int replica, std::int64_t sequence) const {
+    const int per_batch = count(replica);
+    return sequence / per_batch * micro_batches + sequence % per_batch * replicas + replica;
   }
 };
 

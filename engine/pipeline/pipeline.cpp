@@ -5,8 +5,9 @@
 
 #include <algorithm>
 #include <chrono>
-#include <map>
-#include <set>
+#include <cstdio>
+#include <cstdlib>
+#include <thread>
 
 #include "devices/machine.h"
 #include "engine/pipeline/device_flow.h"
@@ -56,7 +57,8 @@ Pipeline::Pipeline(const Network& network, const DeviceSet& devices, const Pipel
       options_(options),
       optimizer_(optimizer),
       plan_(plan_pipeline(network, devices, options, optimizer)),
-      state_(network) {
+      state_(network),
+      watchdog_(state_, options.watchdog_seconds) {
   check_memory(plan_, devices);
   int threads = reader_threads() + 2;
   for (int i = 0; i < devices.size(); ++i)
@@ -64,36 +66,60 @@ Pipeline::Pipeline(const Network& network, const DeviceSet& devices, const Pipel
       threads += static_cast<const CpuQueue&>(devices.device(i).queue()).cores();
   threads_ = std::make_unique<TbbThreads>(threads);
 
+  make_units();
+  make_ring();
+  open_lanes();
+  reader_ = std::make_unique<Reader>(state_, reader_threads());
+}
+
+/// Allocates the devices' memory and makes the stages' workers on it.
+void Pipeline::make_units() {
   std::vector<std::span<std::byte>> workspaces;
-  for (int i = 0; i < devices.size(); ++i) {
+  for (int i = 0; i < devices_.size(); ++i) {
     const std::size_t bytes = plan_.workspace_bytes[static_cast<std::size_t>(i)];
-    workspaces.emplace_back(bytes ? devices.device(i).allocate(bytes) : nullptr, bytes);
+    workspaces.emplace_back(bytes ? devices_.device(i).allocate(bytes) : nullptr, bytes);
+    state_.turns.push_back(std::make_unique<DeviceTurn>());
   }
-  for (StageMemory& memory : plan_.memory) memory.allocate();
-  StageMemory::wire(network, plan_.memory);
-  for (std::size_t i = 0; i < plan_.memory.size(); ++i) {
-    const int device = plan_.shape.device_of_stage[i];
-    state_.stages.push_back(std::make_unique<StageState>(network, static_cast<int>(i), plan_.memory[i],
-                                                         workspaces[static_cast<std::size_t>(device)], optimizer,
-                                                         options.seed, device, devices.turn(device)));
-    state_.stages.back()->split_backward = plan_.split_backward;
+  memories_.resize(network_.stages.size());
+  for (StageMemory& memory : plan_.memory) {
+    memory.allocate();
+    auto& replicas = memories_[static_cast<std::size_t>(memory.stage())];
+    replicas.push_back(&memory);
+    if (memory.replica() > 0) memory.share_parameters(*replicas[0]);
+  }
+  state_.stages.resize(network_.stages.size());
+  for (const StageMemory& memory : plan_.memory) {
+    StageFacts& stage = state_.stages[static_cast<std::size_t>(memory.stage())];
+    const int device = plan_.device_of(memory);
+    stage.units.push_back(static_cast<int>(state_.units.size()));
+    state_.units.push_back(std::make_unique<UnitState>(network_, memory.stage(), memory.replica(), memories_,
+                                                       workspaces[static_cast<std::size_t>(device)], optimizer_,
+                                                       options_.seed, device, devices_.turn(device)));
+    stage.share = state_.units.back()->worker.share();
+    stage.slots = plan_.limits.slots[static_cast<std::size_t>(memory.stage())];
+    stage.entry = state_.units.back()->worker.reads_network_input();
   }
   for (const auto& [from, to] : plan_.shape.links) {
-    state_.stages[static_cast<std::size_t>(from)]->to.push_back(to);
-    state_.stages[static_cast<std::size_t>(to)]->from.push_back(from);
+    state_.stages[static_cast<std::size_t>(from)].to.push_back(to);
+    state_.stages[static_cast<std::size_t>(to)].from.push_back(from);
   }
-  state_.in_flight = plan_.limits.in_flight;
-  state_.link_capacity = plan_.limits.link_capacity;
-  state_.on_step = options.on_step;
-  const std::int64_t images = std::min(options.micro_batch, options.batch);
-  pixels_.resize(static_cast<std::size_t>(plan_.read_ahead * images * network.input.elements()));
-  for (int i = 0; i < plan_.read_ahead + plan_.limits.in_flight; ++i) {
+  state_.weight_versions = options_.weight_versions;
+  state_.on_step = options_.on_step;
+  state_.on_send = options_.on_send;
+}
+
+/// What travels beside the tensors: enough entries for all that can be on its way.
+void Pipeline::make_ring() {
+  const std::int64_t images = std::min(options_.micro_batch, options_.batch);
+  pixels_.resize(static_cast<std::size_t>(plan_.read_ahead * images * network_.input.elements()));
+  int entries = plan_.read_ahead + std::max(plan_.limits.in_flight, plan_.inference_limits.in_flight);
+  for (const StageFacts& stage : state_.stages)
+    entries += stage.share.replicas * std::max(stage.slots.activations, stage.slots.outputs);
+  for (int i = 0; i < entries; ++i) {
     auto& entry = state_.ring.emplace_back(std::make_unique<MicroBatch>());
     entry->samples.reserve(static_cast<std::size_t>(images));
     entry->labels.reserve(static_cast<std::size_t>(images));
   }
-  open_lanes();
-  reader_ = std::make_unique<Reader>(state_, reader_threads());
 }
 
 Pipeline::~Pipeline() {
@@ -102,9 +128,14 @@ Pipeline::~Pipeline() {
 }
 
 void Pipeline::open_lanes() {
+  // Gates are as large as these ask for.
+  state_.in_flight = std::max(plan_.limits.in_flight, plan_.inference_limits.in_flight);
+  state_.link_capacity = std::max(plan_.limits.link_capacity, plan_.inference_limits.link_capacity);
+  state_.flows.resize(static_cast<std::size_t>(devices_.size()));
   for (int i = 0; i < devices_.size(); ++i) {
     const auto open = [this, i] {
       const auto flow = std::make_shared<DeviceFlow>(state_, i);
+      state_.flows[static_cast<std::size_t>(i)] = flow.get();
       return [flow](std::span<const Token> tokens) { flow->deliver(tokens); };
     };
     state_.lanes.push_back(std::make_unique<Lane>(devices_.device(i), open, devices_.turn(i) ? 0 : spin_before_sleep));
@@ -117,23 +148,33 @@ PassResult Pipeline::run(const PassRequest& request) {
   if (request.samples.empty()) return result;
   begin_pass(request);
   const Nanoseconds begin = steady_now();
-  for (const auto& stage : state_.stages) stage->clock.begin_pass(begin);
-  for (const auto& lane : state_.lanes) lane->post({0, begin, 0, ActionKind::forward, Cause::begin_pass});
+  watchdog_.begin(begin);
+  for (const auto& unit : state_.units) unit->clock.begin_pass(begin);
+  for (const auto& lane : state_.lanes) {
+    Token token;
+    token.time = begin;
+    token.cause = Cause::begin_pass;
+    lane->post(token);
+  }
   result.batches = feed(request);
-  const auto stages = static_cast<std::int64_t>(state_.stages.size());
-  wait_until(request,
-             [&] { return state_.stage_batches_ended.load(std::memory_order_acquire) == stages * result.batches; });
+  const BatchCut& cut = request.facts.cut;
+  std::int64_t micro_batches = 0;
+  for (std::int64_t batch = 0; batch < result.batches; ++batch) {
+    result.images += cut.batch_images(batch);
+    micro_batches += cut.micro_batches(batch);
+  }
+  const std::int64_t updates = request.facts.mode == Mode::train ? result.batches * plan_.shape.stages() : 0;
+  wait_until(request, [&] {
+    return state_.micro_batches_out.load(std::memory_order_acquire) +
+                   state_.micro_batches_failed.load(std::memory_order_acquire) >=
+               micro_batches &&
+           state_.updates_done.load(std::memory_order_acquire) >= updates;
+  });
   reader_->wait();
   const Nanoseconds end = steady_now();
   if (request.timed)
-    for (const auto& stage : state_.stages) stage->clock.end_pass(end);
+    for (const auto& unit : state_.units) unit->clock.end_pass(end);
   if (state_.failed()) throw_failure(request);
-
-  std::int64_t micro_batches = 0;
-  for (std::int64_t batch = 0; batch < result.batches; ++batch) {
-    result.images += request.facts.cut.batch_images(batch);
-    micro_batches += request.facts.cut.micro_batches(batch);
-  }
   if (state_.micro_batches_out != micro_batches || state_.micro_batches_failed != 0)
     throw RunError(fmt::format("{} micro-batches went in, {} came out and {} failed: the engine has lost some",
                                micro_batches, state_.micro_batches_out.load(), state_.micro_batches_failed.load()));
@@ -150,15 +191,19 @@ void Pipeline::begin_pass(const PassRequest& request) {
   state_.timed = request.timed;
   reader_->use(*request.source);
   const BatchCut& cut = state_.pass.cut;
-  const bool training = state_.pass.mode == Mode::train;
-  state_.schedules.clear();
-  for (const int micro_batches : {cut.micro_batches(), cut.micro_batches(cut.batches() - 1)}) {
-    ScheduleShape shape = plan_.shape;
-    shape.micro_batches = micro_batches;
-    shape.training = training;
-    state_.schedules.push_back(options_.schedule->generate(shape));
-  }
-  state_.losses.assign(static_cast<std::size_t>(state_.micro_batches_in_pass()), {});
+  const Schedule& full = state_.pass.mode == Mode::train ? plan_.schedule : plan_.inference;
+  const ScheduleLimits& limits = state_.pass.mode == Mode::train ? plan_.limits : plan_.inference_limits;
+  state_.in_flight = limits.in_flight;
+  state_.link_capacity = limits.link_capacity;
+  state_.orders.clear();
+  if (state_.overlaps_batches()) {
+    const int micro_batches = static_cast<int>(cut.micro_batches_in_pass());
+    state_.orders.push_back(
+        batch_order(unflushed_schedule(*options_.schedule, plan_.shape, micro_batches), state_, micro_batches));
+  } else
+    for (const int micro_batches : {cut.micro_batches(), cut.micro_batches(cut.batches() - 1)})
+      state_.orders.push_back(batch_order(shortened(full, micro_batches), state_, micro_batches));
+  state_.losses.assign(static_cast<std::size_t>(cut.micro_batches_in_pass()), {});
   state_.predicted.assign(request.samples.size(), 0);
   const NetworkLayer& output = network_.layers[static_cast<std::size_t>(network_.output_layer)];
   state_.outputs.assign(
@@ -167,13 +212,15 @@ void Pipeline::begin_pass(const PassRequest& request) {
   state_.loss_done = 0;
   state_.micro_batches_out = 0;
   state_.micro_batches_failed = 0;
-  state_.stage_batches_ended = 0;
+  state_.updates_done = 0;
   for (auto& ended : state_.batch_ended) ended = 0;
-  for (const auto& stage : state_.stages) stage->last_batch = -1;
-  for (const auto& entry : state_.ring) entry->readers_left = 0;
+  for (const auto& unit : state_.units) {
+    unit->last_batch = -1;
+    unit->worker.begin_pass(options_.weight_versions);
+  }
+  for (const auto& entry : state_.ring) entry->readers_left = entry->stages_left = 0;
 }
 
-/// Sends whole batches in until the pass is over or is to stop; returns how many.
 std::int64_t Pipeline::feed(const PassRequest& request) {
   const BatchCut& cut = request.facts.cut;
   std::int64_t number = 0;
@@ -186,9 +233,11 @@ std::int64_t Pipeline::feed(const PassRequest& request) {
 
 void Pipeline::feed_micro_batch(const PassRequest& request, std::int64_t number, std::int64_t batch, int index) {
   const std::int64_t ahead = plan_.read_ahead;
-  if (number >= ahead)
-    wait_until(request,
-               [&] { return state_.micro_batch(number - ahead).readers_left.load(std::memory_order_acquire) == 0; });
+  // The pixels' place must be free, and the entry: at ring size before this one.
+  wait_until(request, [&] {
+    return state_.micro_batch(number).stages_left.load(std::memory_order_acquire) == 0 &&
+           (number < ahead || state_.micro_batch(number - ahead).readers_left.load(std::memory_order_acquire) == 0);
+  });
   const BatchCut& cut = request.facts.cut;
   MicroBatch& entry = state_.micro_batch(number);
   entry.number = number;
@@ -205,7 +254,7 @@ void Pipeline::feed_micro_batch(const PassRequest& request, std::int64_t number,
   const std::size_t floats = pixels_.size() / static_cast<std::size_t>(ahead);
   entry.pixels = std::span(pixels_).subspan(static_cast<std::size_t>(number % ahead) * floats, floats);
   entry.readers_left = static_cast<int>(
-      std::count_if(state_.stages.begin(), state_.stages.end(), [](const auto& stage) { return stage->entry; }));
+      std::count_if(state_.stages.begin(), state_.stages.end(), [](const StageFacts& stage) { return stage.entry; }));
   entry.stages_left = static_cast<int>(state_.stages.size());
   reader_->read(number);
 }
@@ -214,6 +263,8 @@ void Pipeline::wait_until(const PassRequest& request, const std::function<bool()
   for (bool ended = false; !ended; report_now_and_then(request)) {
     std::unique_lock lock(state_.mutex);
     ended = state_.changed.wait_for(lock, std::chrono::nanoseconds(between_reports), done);
+    lock.unlock();
+    if (!ended) check_watchdog();
   }
 }
 
@@ -224,6 +275,22 @@ void Pipeline::report_now_and_then(const PassRequest& request) {
   request.progress(state_.images_done, state_.loss_done);
 }
 
+/// Throws RunError where nothing moves any more. Where a kernel never ends its thread cannot be ended either: the
+/// process then ends here.
+void Pipeline::check_watchdog() {
+  const std::string account = watchdog_.look(steady_now());
+  if (account.empty()) return;
+  state_.fail({account, nullptr, false, 0});
+  constexpr Nanoseconds patience = 2'000'000'000;
+  const Nanoseconds until = steady_now() + patience;
+  while (watchdog_.running() && steady_now() < until) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  if (watchdog_.running()) {
+    fmt::print(stderr, "{}\n", account);
+    std::_Exit(1);
+  }
+  throw RunError(account);
+}
+
 void Pipeline::throw_failure(const PassRequest& request) {
   const Failure failure = state_.failure();
   state_.clear_failure();
@@ -231,104 +298,42 @@ void Pipeline::throw_failure(const PassRequest& request) {
   throw RunError(failure.non_finite ? find_non_finite(request, failure.batch) : failure.message);
 }
 
-std::vector<NamedTensor> Pipeline::parameters(bool with_state) const {
-  std::vector<NamedTensor> tensors;
-  const std::vector<std::string> states =
-      with_state && optimizer_ ? optimizer_->state_names() : std::vector<std::string>();
-  std::vector<const LayerMemory*> by_number(network_.layers.size());
-  std::vector<Device*> device_of(network_.layers.size());
-  for (const auto& stage : state_.stages) {
-    for (const LayerMemory& memory : stage->worker.memory().layers()) {
-      by_number[static_cast<std::size_t>(memory.layer)] = &memory;
-      device_of[static_cast<std::size_t>(memory.layer)] = &stage->worker.memory().device();
-    }
+ActionCosts Pipeline::fastest_actions() const {
+  ActionCosts costs;
+  costs.stages.resize(state_.stages.size(), {0, 0, 0, 0});
+  costs.transfers.resize(plan_.shape.links.size(), 0);
+  for (const auto& unit : state_.units) {
+    if (unit->replica > 0) continue;
+    ActionCosts::StageCosts& stage = costs.stages[static_cast<std::size_t>(unit->stage)];
+    const auto seconds = [&](ActionKind kind) {
+      return static_cast<double>(unit->fastest[static_cast<int>(kind)].load(std::memory_order_relaxed)) * 1e-9;
+    };
+    const double backward = seconds(ActionKind::backward);
+    stage = {seconds(ActionKind::forward), seconds(ActionKind::input_gradients) + backward / 2,
+             seconds(ActionKind::parameter_gradients) + backward / 2, seconds(ActionKind::update)};
   }
-  for (std::size_t number = 0; number < network_.layers.size(); ++number) {
-    const NetworkLayer& layer = network_.layers[number];
-    const LayerMemory& memory = *by_number[number];
-    for (std::size_t i = 0; i < layer.parameters.size(); ++i) {
-      const ParameterSpec& spec = layer.parameters[i];
-      const auto add = [&](const std::string& name, const ParameterView& from) {
-        tensors.push_back({name, spec.shape, std::vector<float>(static_cast<std::size_t>(spec.elements()))});
-        device_of[number]->read_parameter(from, tensors.back().values);
-      };
-      const std::string name = layer.name + "." + spec.name;
-      add(name, memory.parameters[i]);
-      for (std::size_t state = 0; state < memory.states[i].size() && state < states.size(); ++state)
-        add(name + "#" + states[state], memory.states[i][state]);
-    }
-  }
-  return tensors;
+  return costs;
 }
 
-bool Pipeline::set_parameters(const ParameterFile& file, const std::string& path) {
-  std::map<std::string, const NamedTensor*> by_name;
-  for (const NamedTensor& tensor : file.tensors) by_name[tensor.name] = &tensor;
-  struct Write {
-    Device* device;
-    const NamedTensor* tensor;
-    ParameterView to;
-  };
-  std::vector<Write> parameters, states;
-  std::vector<Diagnostic> problems;
-  const auto refuse = [&](const std::string& name, const std::string& problem) {
-    Diagnostic& diagnostic = problems.emplace_back();
-    diagnostic.where.file = path;
-    diagnostic.field = name;
-    diagnostic.message = problem;
-  };
-  std::set<std::string> known;
-  bool all_states = true;
-  const std::vector<std::string> state_names = optimizer_ ? optimizer_->state_names() : std::vector<std::string>();
-  for (const auto& stage : state_.stages) {
-    StageMemory& memory = stage->worker.memory();
-    for (const LayerMemory& layer : memory.layers()) {
-      const NetworkLayer& what = network_.layers[static_cast<std::size_t>(layer.layer)];
-      for (std::size_t i = 0; i < what.parameters.size(); ++i) {
-        const ParameterSpec& spec = what.parameters[i];
-        const std::string name = what.name + "." + spec.name;
-        known.insert(name);
-        const auto found = by_name.find(name);
-        if (found == by_name.end()) {
-          refuse(name, "is not in the file");
-          continue;
-        }
-        if (found->second->shape != spec.shape) {
-          refuse(name, fmt::format("has shape [{}], the network needs [{}]", fmt::join(found->second->shape, ", "),
-                                   fmt::join(spec.shape, ", ")));
-          continue;
-        }
-        parameters.push_back({&memory.device(), found->second, layer.parameters[i]});
-        for (std::size_t state = 0; state < layer.states[i].size(); ++state) {
-          const auto kept = by_name.find(name + "#" + state_names[state]);
-          if (kept != by_name.end() && kept->second->shape == spec.shape)
-            states.push_back({&memory.device(), kept->second, layer.states[i][state]});
-          else
-            all_states = false;
-        }
-      }
-    }
-  }
-  for (const NamedTensor& tensor : file.tensors)
-    if (!known.contains(tensor.name.substr(0, tensor.name.find('#'))))
-      refuse(printable(tensor.name), "this network has no such parameter");
-  if (!problems.empty()) throw InputError(problems);
-  for (const Write& write : parameters) write.device->write_parameter(write.tensor->values, write.to);
-  if (all_states)
-    for (const Write& write : states) write.device->write_parameter(write.tensor->values, write.to);
-  return all_states;
+std::vector<std::vector<std::int64_t>> Pipeline::staleness() const {
+  std::vector<std::vector<std::int64_t>> staleness;
+  for (const StageFacts& stage : state_.stages)
+    staleness.push_back(state_.units[static_cast<std::size_t>(stage.units[0])]->worker.staleness());
+  return staleness;
 }
 
 std::vector<StageResult> Pipeline::stage_results() const {
   std::vector<StageResult> results;
-  for (std::size_t i = 0; i < state_.stages.size(); ++i) {
-    const Stage& stage = network_.stages[i];
+  for (std::size_t i = 0; i < state_.units.size(); ++i) {
+    const UnitState& unit = *state_.units[i];
+    const Stage& stage = network_.stages[static_cast<std::size_t>(unit.stage)];
     StageResult& result = results.emplace_back();
     result.name = stage.name;
-    result.device = stage.device;
+    result.device = stage.devices[static_cast<std::size_t>(unit.replica)];
+    result.replica = unit.replica;
     for (const int layer : stage.layers) result.layers.push_back(network_.layers[static_cast<std::size_t>(layer)].name);
-    result.images = state_.stages[i]->images;
-    result.seconds = state_.stages[i]->clock.seconds();
+    result.images = unit.images;
+    result.seconds = unit.clock.seconds();
     result.peak_bytes = plan_.memory[i].bytes().sum();
   }
   return results;

@@ -12,46 +12,14 @@
 #include "engine/data/image_source.h"
 #include "engine/graph/network.h"
 #include "engine/pipeline/device_set.h"
+#include "engine/pipeline/plan.h"
 #include "engine/pipeline/run_state.h"
+#include "engine/pipeline/watchdog.h"
 #include "engine/training/checkpoint.h"
 #include "engine/training/result.h"
 #include "layers/optimizer.h"
 
 namespace lenet_flow {
-
-/// How a network is to be run.
-struct PipelineOptions {
-  const ScheduleType* schedule = nullptr;
-  std::int64_t batch = 64, micro_batch = 64;  ///< images
-  int in_flight = 0;                          ///< 0: what the schedule asks for
-  int link_capacity = 0;                      ///< 0: as many as are in flight
-  bool training = true;
-  std::uint64_t seed = 1;
-  std::function<void(const StepFacts&)> on_step;  ///< runs before each step; throwing fails the step. For tests.
-};
-
-/// The shape of a schedule for a network: what generators and the checker take. `device_of_stage` numbers devices as
-/// DeviceSet does.
-ScheduleShape schedule_shape(const Network& network, const DeviceSet& devices, int micro_batches, bool training);
-
-/// What follows from network, devices and options before anything is allocated: the schedule and the memory.
-struct PipelinePlan {
-  ScheduleShape shape;  ///< of a full batch
-  Schedule schedule;
-  ScheduleLimits limits;
-  bool split_backward = false;
-  std::vector<StageMemory> memory;             ///< one a stage; not allocated
-  std::vector<std::uint64_t> workspace_bytes;  ///< one a device
-  std::uint64_t reader_bytes = 0;
-  int read_ahead = 0;  ///< micro-batches that may be decoded before they are admitted
-
-  /// Bytes that device `index` will hold.
-  std::uint64_t device_bytes(int index) const;
-};
-
-/// Throws InputError where the schedule cannot run (deadlock under in_flight or link_capacity).
-PipelinePlan plan_pipeline(const Network& network, const DeviceSet& devices, const PipelineOptions& options,
-                           const Optimizer* optimizer);
 
 /// What a pass came to.
 struct PassResult {
@@ -93,19 +61,30 @@ class Pipeline {
   bool set_parameters(const ParameterFile& file, const std::string& path);
 
   const PipelinePlan& plan() const { return plan_; }
+  /// Seconds of the fastest action of each kind of each stage so far (B is I and W as one: both are then given half).
+  ActionCosts fastest_actions() const;
   /// Predicted class of each image of the last pass, and the outputs that keep_outputs asked for.
   const std::vector<std::int32_t>& predicted() const { return state_.predicted; }
   const std::vector<float>& outputs() const { return state_.outputs; }
-  /// Of all timed passes.
+  /// What the loss said of each micro-batch of the last pass.
+  const std::vector<LossValues>& losses() const { return state_.losses; }
+  /// One a stage: how many of its updates were behind by 0, 1, 2, ... updates (StageWorker::staleness()).
+  std::vector<std::vector<std::int64_t>> staleness() const;
+  /// One a unit, of all timed passes.
   std::vector<StageResult> stage_results() const;
 
  private:
   class TbbThreads;
+  template <typename Visit>
+  void for_each_piece(const FileParameter& parameter, int state, Visit&& visit) const;
+  void make_units();
+  void make_ring();
   void open_lanes();
   void begin_pass(const PassRequest& request);
   std::int64_t feed(const PassRequest& request);
   void feed_micro_batch(const PassRequest& request, std::int64_t number, std::int64_t batch, int index);
   void wait_until(const PassRequest& request, const std::function<bool()>& done);
+  void check_watchdog();
   void report_now_and_then(const PassRequest& request);
   [[noreturn]] void throw_failure(const PassRequest& request);
   std::string find_non_finite(const PassRequest& request, std::int64_t batch);
@@ -116,10 +95,12 @@ class Pipeline {
   const Optimizer* optimizer_;
   std::unique_ptr<TbbThreads> threads_;
   PipelinePlan plan_;
+  StageMemories memories_;
   RunState state_;
+  Watchdog watchdog_;
   std::vector<float> pixels_;
+  Nanoseconds reported_ = 0;  ///< when progress was last told
   std::unique_ptr<class Reader> reader_;
-  Nanoseconds reported_ = 0;
 };
 
 }  // namespace lenet_flow

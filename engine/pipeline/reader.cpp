@@ -1,5 +1,7 @@
 #include "engine/pipeline/reader.h"
 
+#include <algorithm>
+
 namespace lenet_flow {
 
 Reader::Reader(RunState& state, int threads) : state_(state), arena_(threads + 1, 1) {
@@ -8,18 +10,18 @@ Reader::Reader(RunState& state, int threads) : state_(state), arena_(threads + 1
     graph_ = std::make_unique<flow::graph>();
     decode_ = std::make_unique<flow::function_node<std::int64_t, std::int64_t>>(
         *graph_, static_cast<std::size_t>(threads), [this](std::int64_t micro_batch) {
+          const Nanoseconds begin = steady_now();
           decode(micro_batch);
+          raise(state_.slowest_read, std::max<Nanoseconds>(1, steady_now() - begin));
+          state_.reads_ended.fetch_add(1, std::memory_order_relaxed);
           return micro_batch;
         });
     announce_ = std::make_unique<flow::function_node<std::int64_t, flow::continue_msg, flow::lightweight>>(
         *graph_, flow::unlimited, [this](std::int64_t micro_batch) noexcept {
           const Nanoseconds now = steady_now();
-          for (std::size_t i = 0; i < state_.stages.size(); ++i) {
-            const StageState& stage = *state_.stages[i];
-            if (stage.entry)
-              state_.lanes[static_cast<std::size_t>(stage.device)]->post(
-                  {micro_batch, now, static_cast<int>(i), ActionKind::forward, Cause::input});
-          }
+          for (std::size_t i = 0; i < state_.stages.size(); ++i)
+            if (state_.stages[i].entry)
+              state_.post({micro_batch, now, static_cast<int>(i), -1, ActionKind::forward, Cause::pixels});
           return flow::continue_msg{};
         });
     flow::make_edge(*decode_, *announce_);
@@ -29,6 +31,7 @@ Reader::Reader(RunState& state, int threads) : state_(state), arena_(threads + 1
 Reader::~Reader() { wait(); }
 
 void Reader::read(std::int64_t micro_batch) {
+  state_.reads_begun.fetch_add(1, std::memory_order_relaxed);
   arena_.execute([&] { decode_->try_put(micro_batch); });
 }
 

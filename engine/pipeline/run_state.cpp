@@ -27,4 +27,25 @@ void RunState::clear_failure() {
   failed_.store(false, std::memory_order_release);
 }
 
+BatchOrder batch_order(Schedule lists, const RunState& state, int micro_batches) {
+  BatchOrder order;
+  order.gradient_kinds.assign(state.stages.size(),
+                              std::vector<ActionKind>(static_cast<std::size_t>(micro_batches), ActionKind::backward));
+  order.first_forward.assign(state.units.size(), -1);
+  for (const auto& actions : lists) {
+    for (const Action& action : actions) {
+      const auto index = static_cast<std::size_t>(action.micro_batch);
+      if (action.kind == ActionKind::input_gradients)
+        order.gradient_kinds[static_cast<std::size_t>(action.stage)][index] = action.kind;
+      if (action.kind != ActionKind::forward) continue;
+      const StageFacts& stage = state.stage(action.stage);
+      int& first = order.first_forward[static_cast<std::size_t>(
+          stage.units[static_cast<std::size_t>(stage.share.replica(action.micro_batch))])];
+      if (first < 0) first = action.micro_batch;
+    }
+  }
+  order.lists = std::move(lists);
+  return order;
+}
+
 }  // namespace lenet_flow

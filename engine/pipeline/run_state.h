@@ -21,6 +21,15 @@
 
 namespace lenet_flow {
 
+class DeviceFlow;
+
+/// Raises `value` to `to` where it is lower. From any thread.
+inline void raise(std::atomic<Nanoseconds>& value, Nanoseconds to) {
+  Nanoseconds before = value.load(std::memory_order_relaxed);
+  while (before < to && !value.compare_exchange_weak(before, to, std::memory_order_relaxed)) {
+  }
+}
+
 /// One step of an action, as a hook sees it: a layer's forward or backward work, the loss, an update.
 struct StepFacts {
   int stage = 0;
@@ -28,6 +37,7 @@ struct StepFacts {
   std::string_view what;         ///< the layer's name; "loss", "update"
   std::int64_t micro_batch = 0;  ///< in its batch, from 0
   std::int64_t batch = 0;        ///< of the pass, from 0
+  std::int64_t version = 0;      ///< of the parameters that it reads (updates before it)
 };
 
 /// What a pass is: an epoch (or its rest) of training, or a run through a split.
@@ -51,54 +61,108 @@ struct Failure {
   std::int64_t batch = 0;
 };
 
-/// One stage at run time.
-struct StageState {
-  StageState(const Network& network, int number, StageMemory& memory, std::span<std::byte> workspace,
-             const Optimizer* optimizer, std::uint64_t seed, int device_index, CoreTurn* cores)
-      : worker(network, number, memory, workspace, optimizer, seed),
+/// What is known of a stage beside its replicas.
+struct StageFacts {
+  std::vector<int> from, to;  ///< stages that it has links from, and to
+  std::vector<int> units;     ///< its replicas' numbers in RunState::units
+  ReplicaShare share;
+  StageSlots slots;
+  bool entry = false;  ///< fed by the reader
+};
+
+/// One replica of a stage at run time.
+struct UnitState {
+  UnitState(const Network& network, int stage_number, int replica_number, const StageMemories& memories,
+            std::span<std::byte> workspace, const Optimizer* optimizer, std::uint64_t seed, int device_index,
+            CoreTurn* cores)
+      : worker(network, stage_number, replica_number, memories, workspace, optimizer, seed),
+        stage(stage_number),
+        replica(replica_number),
         device(device_index),
         turn(cores),
-        entry(worker.reads_network_input()),
-        clock(entry) {}
+        clock(worker.reads_network_input()) {}
 
   StageWorker worker;
-  int device;
+  int stage, replica, device;
   CoreTurn* turn;
-  bool entry;  ///< fed by the reader
   StageClock clock;
-  std::vector<int> from, to;     ///< stages that it has links from, and to
-  bool split_backward = false;   ///< I and W instead of B
-  std::int64_t last_batch = -1;  ///< batch of its last action in this pass
-  std::int64_t images = 0;       ///< trained, or inferred, in timed passes
+  std::int64_t last_batch = -1;               ///< batch of its last action in this pass
+  std::int64_t images = 0;                    ///< trained, or inferred, in timed passes
+  std::atomic<std::int64_t> actions_done{0};  ///< in all passes
+  std::atomic<Nanoseconds> slowest[action_kinds] = {}, fastest[action_kinds] = {};  ///< actions so far; 0: none
+};
+
+/// The order of a batch's actions: a schedule, and what the engine looks up in it.
+struct BatchOrder {
+  Schedule lists;
+  std::vector<std::vector<ActionKind>> gradient_kinds;  ///< [stage][micro-batch]: B, or I where I and W are apart
+  std::vector<int> first_forward;  ///< one a unit: the first micro-batch in its device's list, or -1
+};
+
+/// What a device is at: its turn in the schedule. Written by its host thread, read by the watchdog.
+struct DeviceTurn {
+  std::atomic<int> stage{-1};
+  std::atomic<ActionKind> kind{ActionKind::forward};
+  std::atomic<std::int64_t> micro_batch{0};
+  std::atomic<Nanoseconds> running_since{0};  ///< 0: the action waits
 };
 
 /// What the devices' flow graphs, the reader and the caller of a pass share. Written by the caller between passes;
 /// during a pass only by whom the comments name.
 struct RunState {
   const Network& network;
-  std::vector<std::unique_ptr<StageState>> stages;
-  std::vector<std::unique_ptr<Lane>> lanes;  ///< one a device
+  std::vector<StageFacts> stages;
+  std::vector<std::unique_ptr<UnitState>> units;
+  std::vector<std::unique_ptr<Lane>> lanes;        ///< one a device
+  std::vector<std::unique_ptr<DeviceTurn>> turns;  ///< one a device
+  std::vector<DeviceFlow*> flows;                  ///< one a device; owned by its lane
   int in_flight = 1, link_capacity = 1;
+  WeightVersions weight_versions = WeightVersions::flush;
   std::function<void(const StepFacts&)> on_step;  ///< may throw: the step has failed
+  std::function<bool(const Token&)> on_send;      ///< false: the token gets lost. For tests.
 
   PassFacts pass;
-  bool timed = true;                              ///< the stages' clocks count this pass
-  std::vector<Schedule> schedules;                ///< of a full batch, and of the pass's last
+  bool timed = true;  ///< the stages' clocks count this pass
+  /// Of a full batch, and of the pass's last; where batches overlap (no flush) one of the whole pass, in which actions
+  /// carry the micro-batch's number in the pass and updates the batch's.
+  std::vector<BatchOrder> orders;
   std::vector<std::unique_ptr<MicroBatch>> ring;  ///< micro-batch g is at g mod size
   std::vector<LossValues> losses;                 ///< one a micro-batch of the pass; written by the last stage
   std::vector<std::int32_t> predicted;            ///< one an image of the pass; written by the last stage
   std::vector<float> outputs;                     ///< of the network, one an image, where asked for; else empty
   std::atomic<std::int64_t> images_done{0};       ///< through the loss
   std::atomic<double> loss_done{0};               ///< sum over them
-  std::atomic<std::int64_t> micro_batches_out{0}, micro_batches_failed{0};
-  std::atomic<Nanoseconds> batch_ended[8] = {};  ///< at batch mod 8: when its last stage so far ended it
+  std::atomic<std::int64_t> micro_batches_out{0}, micro_batches_failed{0}, updates_done{0};
+  std::atomic<Nanoseconds> batch_ended[8] = {};              ///< at batch mod 8: when its last stage so far ended it
+  std::atomic<std::int64_t> reads_begun{0}, reads_ended{0};  ///< of the reader, in all passes
+  std::atomic<Nanoseconds> slowest_read{0};
 
   explicit RunState(const Network& checked) : network(checked) {}
 
   MicroBatch& micro_batch(std::int64_t number) { return *ring[static_cast<std::size_t>(number) % ring.size()]; }
-  const Schedule& schedule(std::int64_t batch) const { return schedules[batch + 1 < pass.cut.batches() ? 0 : 1]; }
-  std::int64_t micro_batches_in_pass() const {
-    return (pass.cut.batches() - 1) * pass.cut.micro_batches() + pass.cut.micro_batches(pass.cut.batches() - 1);
+  bool overlaps_batches() const { return weight_versions != WeightVersions::flush && pass.mode == Mode::train; }
+  const BatchOrder& order(std::int64_t batch) const {
+    return orders[batch + 1 < pass.cut.batches() || overlaps_batches() ? 0 : 1];
+  }
+  const StageFacts& stage(int number) const { return stages[static_cast<std::size_t>(number)]; }
+  /// The replica of a stage that works on micro-batch `index` of a batch.
+  UnitState& unit(int number, int index) const {
+    const StageFacts& facts = stage(number);
+    return *units[static_cast<std::size_t>(facts.units[static_cast<std::size_t>(facts.share.replica(index))])];
+  }
+  /// The device that runs an action; `micro_batch` counts through the pass (U: the batch).
+  int device_of(int number, ActionKind kind, std::int64_t micro_batch) const {
+    return kind == ActionKind::update ? unit(number, 0).device : unit(number, pass.cut.index_of(micro_batch)).device;
+  }
+  /// B or I, for a micro-batch of the pass.
+  ActionKind gradient_kind(int number, std::int64_t micro_batch) const {
+    return order(pass.cut.batch_of(micro_batch))
+        .gradient_kinds[static_cast<std::size_t>(number)][static_cast<std::size_t>(pass.cut.index_of(micro_batch))];
+  }
+  /// Puts a token into the inbox of the device that it is for.
+  void post(const Token& token) const {
+    if (on_send && !on_send(token)) return;
+    lanes[static_cast<std::size_t>(device_of(token.stage, token.kind, token.micro_batch))]->post(token);
   }
 
   bool failed() const { return failed_.load(std::memory_order_acquire); }
@@ -114,11 +178,13 @@ struct RunState {
   }
   mutable std::mutex mutex;
   std::condition_variable changed;
-  std::atomic<std::int64_t> stage_batches_ended{0};  ///< summed over the stages
 
  private:
   std::atomic<bool> failed_{false};
   Failure failure_;
 };
+
+/// Looks a schedule's lists through for what BatchOrder knows.
+BatchOrder batch_order(Schedule lists, const RunState& state, int micro_batches);
 
 }  // namespace lenet_flow

@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
+
+#include "engine/pipeline/token_rules.h"
 
 namespace lenet_flow {
 namespace {
@@ -20,61 +23,55 @@ std::string_view verb(ActionKind kind) {
 
 }  // namespace
 
-int StageRunner::steps(ActionKind kind) const {
-  if (kind == ActionKind::update) return 1;
-  return stage_.worker.layers() + (kind == ActionKind::forward && stage_.worker.has_loss() ? 1 : 0);
-}
+StageRunner::StageRunner(RunState& state, int unit)
+    : state_(state),
+      unit_(*state.units[static_cast<std::size_t>(unit)]),
+      stage_(state.stage(unit_.stage)),
+      turn_(*state.turns[static_cast<std::size_t>(unit_.device)]) {}
 
-int StageRunner::tokens_needed(ActionKind kind, std::int64_t micro_batch) const {
-  constexpr int order = 1;
-  const auto count = [](const std::vector<int>& stages) { return static_cast<int>(stages.size()); };
+int StageRunner::steps(ActionKind kind) const {
+  const int layers = unit_.worker.layers();
   switch (kind) {
-    case ActionKind::forward:
-      return order + count(stage_.from) + (stage_.entry ? 1 : 0) +
-             (stage_.entry && micro_batch >= state_.in_flight ? 1 : 0) +
-             (micro_batch >= state_.link_capacity ? count(stage_.to) : 0);
-    case ActionKind::backward:
-    case ActionKind::input_gradients: return order + count(stage_.to);
-    case ActionKind::parameter_gradients:
-    case ActionKind::update: return order;
+    case ActionKind::forward: return layers + (unit_.worker.has_loss() ? 1 : 0);
+    case ActionKind::input_gradients:
+    case ActionKind::backward: return layers * (unit_.worker.recomputes() ? 2 : 1);
+    case ActionKind::parameter_gradients: return layers;
+    case ActionKind::update: return 1;
   }
-  return order;
+  return 1;
 }
 
 std::int64_t StageRunner::batch_of(ActionKind kind, std::int64_t micro_batch) const {
-  return kind == ActionKind::update ? micro_batch : micro_batch / state_.pass.cut.micro_batches();
+  return kind == ActionKind::update ? micro_batch : state_.pass.cut.batch_of(micro_batch);
 }
 
-ActionKind StageRunner::gradient_kind(int stage) const {
-  return state_.stages[static_cast<std::size_t>(stage)]->split_backward ? ActionKind::input_gradients
-                                                                        : ActionKind::backward;
+bool StageRunner::recomputes(ActionKind kind, int step) const {
+  return unit_.worker.recomputes() && step < unit_.worker.layers() &&
+         (kind == ActionKind::input_gradients || kind == ActionKind::backward);
 }
 
-ActionKind StageRunner::last_kind() const {
-  if (state_.pass.mode == Mode::infer) return ActionKind::forward;
-  return stage_.split_backward ? ActionKind::parameter_gradients : ActionKind::backward;
-}
-
-bool StageRunner::ends_batch(ActionKind kind, std::int64_t micro_batch) const {
-  if (state_.pass.mode == Mode::train) return kind == ActionKind::update;
-  const std::int64_t next = micro_batch + 1;
-  return next % state_.pass.cut.micro_batches() == 0 || next == state_.micro_batches_in_pass();
+int StageRunner::position(ActionKind kind, int step) const {
+  if (kind == ActionKind::forward || recomputes(kind, step)) return step;
+  return steps(kind) - 1 - step;
 }
 
 void StageRunner::begin(ActionKind kind, std::int64_t micro_batch, const Arrivals& arrivals) {
   const std::int64_t batch = batch_of(kind, micro_batch);
-  const bool first = stage_.last_batch < 0 || (state_.pass.mode == Mode::train && batch != stage_.last_batch);
-  stage_.last_batch = batch;
+  const bool first = unit_.last_batch < 0 || (state_.pass.mode == Mode::train && batch != unit_.last_batch);
+  unit_.last_batch = batch;
   if (state_.timed) {
     const Nanoseconds before =
         batch > 0 ? state_.batch_ended[(batch - 1) % 8].load(std::memory_order_relaxed) : Nanoseconds{0};
-    stage_.clock.ready(arrivals, first, before, steady_now());
+    unit_.clock.ready(arrivals, first, before, steady_now());
   }
-  if (stage_.turn) stage_.turn->take();
-  if (state_.timed) stage_.clock.begin_action(steady_now());
+  if (unit_.turn) unit_.turn->take();
+  const Nanoseconds now = steady_now();
+  turn_.running_since.store(now, std::memory_order_relaxed);
+  if (state_.timed) unit_.clock.begin_action(now);
+  if (kind == ActionKind::forward) unit_.worker.begin_forward(state_.micro_batch(micro_batch), state_.pass.mode);
   if (kind == ActionKind::forward && stage_.entry && !state_.failed()) {
-    stage_.worker.take_pixels(state_.micro_batch(micro_batch));
-    if (state_.timed) stage_.clock.end_transfer(steady_now());
+    unit_.worker.take_pixels(state_.micro_batch(micro_batch));
+    if (state_.timed) unit_.clock.end_transfer(steady_now());
   }
 }
 
@@ -91,32 +88,34 @@ void StageRunner::step(ActionKind kind, int step, std::int64_t micro_batch) noex
 
 std::string_view StageRunner::step_name(ActionKind kind, int step) const {
   if (kind == ActionKind::update) return "update";
-  const int layers = stage_.worker.layers();
-  if (step == layers) return "loss";
-  return stage_.worker.layer(kind == ActionKind::forward ? step : layers - 1 - step).name;
+  const int at = position(kind, step);
+  return at == unit_.worker.layers() ? std::string_view("loss") : std::string_view(unit_.worker.layer(at).name);
+}
+
+std::string StageRunner::action_text(const RunState& state, ActionKind kind, std::int64_t micro_batch) {
+  const bool update = kind == ActionKind::update;
+  const std::int64_t batch = update ? micro_batch : state.pass.cut.batch_of(micro_batch);
+  const std::string part =
+      update ? std::string() : fmt::format("micro-batch {} of ", state.pass.cut.index_of(micro_batch) + 1);
+  return fmt::format("{} of {}{}", verb(kind), part, state.pass.batch_text(batch));
 }
 
 /// "layer 'conv1' (stage 'conv1..pool1', device 'cpu0'), forward of micro-batch 3 of batch 12, epoch 1".
 std::string StageRunner::where(ActionKind kind, int step, std::int64_t micro_batch) const {
-  const Stage& stage = state_.network.stages[static_cast<std::size_t>(number_)];
   const std::string_view name = step_name(kind, step);
-  const bool is_layer = kind != ActionKind::update && step < stage_.worker.layers();
-  const std::int64_t batch = batch_of(kind, micro_batch);
-  const std::string part =
-      kind == ActionKind::update
-          ? std::string()
-          : fmt::format("micro-batch {} of ", micro_batch - batch * state_.pass.cut.micro_batches() + 1);
-  return fmt::format("{} (stage '{}', device '{}'), {} of {}{}",
-                     is_layer ? fmt::format("layer '{}'", name) : std::string(name), stage.name, stage.device,
-                     verb(kind), part, state_.pass.batch_text(batch));
+  const bool is_layer = kind != ActionKind::update && position(kind, step) < unit_.worker.layers();
+  return fmt::format("{} (stage '{}', device '{}'), {}", is_layer ? fmt::format("layer '{}'", name) : std::string(name),
+                     state_.network.stages[static_cast<std::size_t>(unit_.stage)].name,
+                     unit_.worker.memory().device().name(), action_text(state_, kind, micro_batch));
 }
 
 void StageRunner::run_step(ActionKind kind, int step, std::int64_t micro_batch) {
   const std::int64_t batch = batch_of(kind, micro_batch);
   if (state_.on_step)
-    state_.on_step({number_, kind, step_name(kind, step),
-                    kind == ActionKind::update ? 0 : micro_batch - batch * state_.pass.cut.micro_batches(), batch});
-  StageWorker& worker = stage_.worker;
+    state_.on_step({unit_.stage, kind, step_name(kind, step),
+                    kind == ActionKind::update ? 0 : state_.pass.cut.index_of(micro_batch), batch,
+                    kind == ActionKind::update ? 0 : unit_.worker.version_of(state_.micro_batch(micro_batch))});
+  StageWorker& worker = unit_.worker;
   if (kind == ActionKind::update) {
     worker.update(state_.pass.cut.micro_batches(batch), state_.pass.learning_rate(batch),
                   state_.pass.first_step + static_cast<std::uint64_t>(batch));
@@ -124,69 +123,75 @@ void StageRunner::run_step(ActionKind kind, int step, std::int64_t micro_batch) 
   }
   const MicroBatch& what = state_.micro_batch(micro_batch);
   const std::uint32_t epoch = state_.pass.epoch;
-  if (kind == ActionKind::forward) {
-    if (step == worker.layers())
-      run_loss(what);
-    else
-      worker.forward(step, what, state_.pass.mode, epoch);
-    return;
-  }
-  const int position = worker.layers() - 1 - step;
-  if (kind != ActionKind::parameter_gradients) worker.input_gradients(position, what, epoch);
+  const int at = position(kind, step);
+  if (at == worker.layers()) return run_loss(what);
+  if (kind == ActionKind::forward) return worker.forward(at, what, state_.pass.mode, epoch);
+  if (recomputes(kind, step)) return worker.forward(at, what, state_.pass.mode, epoch, true);
+  if (kind != ActionKind::parameter_gradients) worker.input_gradients(at, what, epoch);
   if (kind != ActionKind::input_gradients) {
-    worker.parameter_gradients(position, what, epoch);
-    if (position == 0) worker.fold_gradients(what);
+    worker.parameter_gradients(at, what, epoch);
+    if (at == 0) worker.fold_gradients(what);
   }
 }
 
 void StageRunner::run_loss(const MicroBatch& micro_batch) {
   const auto first = static_cast<std::size_t>(micro_batch.first), images = static_cast<std::size_t>(micro_batch.images);
+  StageWorker& worker = unit_.worker;
   const LossValues values =
-      stage_.worker.loss(micro_batch, state_.pass.mode, std::span(state_.predicted).subspan(first, images));
+      worker.loss(micro_batch, state_.pass.mode, std::span(state_.predicted).subspan(first, images));
   if (!std::isfinite(values.sum)) {
     state_.fail({"the loss is not a finite number", nullptr, true, micro_batch.batch});
     return;
   }
   if (!state_.outputs.empty()) {
-    int position = stage_.worker.layers() - 1;
-    while (stage_.worker.memory().layers()[static_cast<std::size_t>(position)].layer != state_.network.output_layer)
-      --position;
-    const auto elements = static_cast<std::size_t>(stage_.worker.layer(position).output_shape.elements());
-    stage_.worker.read_output(position, micro_batch,
-                              std::span(state_.outputs).subspan(first * elements, images * elements));
+    const auto elements = static_cast<std::size_t>(worker.layer(worker.loss_position()).output_shape.elements());
+    worker.read_output(worker.loss_position(), micro_batch,
+                       std::span(state_.outputs).subspan(first * elements, images * elements));
   }
   state_.losses[static_cast<std::size_t>(micro_batch.number)] = values;
-  state_.loss_done.store(state_.loss_done.load(std::memory_order_relaxed) + values.sum, std::memory_order_relaxed);
+  double before = state_.loss_done.load(std::memory_order_relaxed);
+  while (!state_.loss_done.compare_exchange_weak(before, before + values.sum, std::memory_order_relaxed)) {
+  }
   state_.images_done.fetch_add(micro_batch.images, std::memory_order_relaxed);
 }
 
-Nanoseconds StageRunner::finish() {
+Nanoseconds StageRunner::end(ActionKind kind, std::int64_t micro_batch) {
   const Nanoseconds now = steady_now();
-  if (state_.timed) stage_.clock.end_action(now);
-  if (stage_.turn) stage_.turn->give();
+  if (state_.timed) unit_.clock.end_action(now);
+  const Nanoseconds took = std::max<Nanoseconds>(1, now - turn_.running_since.load(std::memory_order_relaxed));
+  raise(unit_.slowest[static_cast<int>(kind)], took);
+  auto& fastest = unit_.fastest[static_cast<int>(kind)];
+  if (const Nanoseconds before = fastest.load(std::memory_order_relaxed); before == 0 || took < before)
+    fastest.store(took, std::memory_order_relaxed);
+  turn_.running_since.store(0, std::memory_order_relaxed);
+  unit_.actions_done.fetch_add(1, std::memory_order_relaxed);
+  if (unit_.turn) unit_.turn->give();
+  if (kind == ActionKind::update) {
+    raise(state_.batch_ended[micro_batch % 8], now);
+  } else if (state_.pass.mode == Mode::infer) {
+    raise(state_.batch_ended[state_.pass.cut.batch_of(micro_batch) % 8], now);
+  }
   return now;
 }
 
-void StageRunner::release_pixels(std::int64_t micro_batch) {
-  if (state_.micro_batch(micro_batch).readers_left.fetch_sub(1, std::memory_order_acq_rel) == 1) state_.notify();
-}
-
-/// True where this stage was the last to end the micro-batch.
-bool StageRunner::end_micro_batch(std::int64_t micro_batch) {
-  MicroBatch& what = state_.micro_batch(micro_batch);
-  if (state_.timed && !state_.failed()) stage_.images += what.images;
-  if (what.stages_left.fetch_sub(1, std::memory_order_acq_rel) != 1) return false;
-  (state_.failed() ? state_.micro_batches_failed : state_.micro_batches_out).fetch_add(1, std::memory_order_relaxed);
-  return true;
-}
-
-void StageRunner::end_batch(std::int64_t batch, Nanoseconds now) {
-  std::atomic<Nanoseconds>& ended = state_.batch_ended[batch % 8];
-  Nanoseconds before = ended.load(std::memory_order_relaxed);
-  while (before < now && !ended.compare_exchange_weak(before, now, std::memory_order_relaxed)) {
+void StageRunner::ended(ActionKind kind, std::int64_t micro_batch, Nanoseconds) {
+  if (kind == ActionKind::update) {
+    state_.updates_done.fetch_add(1, std::memory_order_acq_rel);
+    return state_.notify();
   }
-  state_.stage_batches_ended.fetch_add(1, std::memory_order_acq_rel);
-  state_.notify();
+  MicroBatch& what = state_.micro_batch(micro_batch);
+  bool wake = false;
+  if (kind == ActionKind::forward && stage_.entry)
+    wake = what.readers_left.fetch_sub(1, std::memory_order_acq_rel) == 1;
+  if (kind == last_kind(state_, unit_.stage, micro_batch)) {
+    if (state_.timed && !state_.failed()) unit_.images += what.images;
+    if (what.stages_left.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+      (state_.failed() ? state_.micro_batches_failed : state_.micro_batches_out)
+          .fetch_add(1, std::memory_order_acq_rel);
+      wake = true;
+    }
+  }
+  if (wake) state_.notify();
 }
 
 }  // namespace lenet_flow

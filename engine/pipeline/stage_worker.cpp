@@ -4,75 +4,187 @@
 #include <stdexcept>
 
 namespace lenet_flow {
+namespace {
 
-StageWorker::StageWorker(const Network& network, int stage, StageMemory& memory, std::span<std::byte> workspace,
-                         const Optimizer* optimizer, std::uint64_t seed)
-    : network_(network), memory_(memory), workspace_(workspace), optimizer_(optimizer), seed_(seed) {
-  has_loss_ = network.layers[static_cast<std::size_t>(network.output_layer)].stage == stage;
-  if (!memory.layers().empty()) {
-    held_.assign(memory.layers()[0].staging.size(), -1);
-    if (!memory.layers()[0].slots.empty())
-      losses_.resize(static_cast<std::size_t>(memory.layers()[0].slots[0].output.images));
+template <typename Slots>
+auto& at(Slots& slots, std::int64_t sequence) {
+  return slots[static_cast<std::size_t>(sequence) % slots.size()];
+}
+
+ReplicaShare share_of(const StageMemories& memories, int stage) {
+  const auto& replicas = memories[static_cast<std::size_t>(stage)];
+  return {static_cast<int>(replicas.size()), replicas[0]->needs().micro_batches};
+}
+
+}  // namespace
+
+StageWorker::StageWorker(const Network& network, int stage, int replica, const StageMemories& memories,
+                         std::span<std::byte> workspace, const Optimizer* optimizer, std::uint64_t seed)
+    : network_(network),
+      memories_(memories),
+      memory_(*memories[static_cast<std::size_t>(stage)][static_cast<std::size_t>(replica)]),
+      share_(share_of(memories, stage)),
+      workspace_(workspace),
+      optimizer_(optimizer),
+      seed_(seed) {
+  for (int position = 0; position < layers(); ++position) {
+    if (memory_.layers()[static_cast<std::size_t>(position)].layer == network.output_layer) loss_position_ = position;
+    LayerWiring& wiring = wiring_.emplace_back();
+    for (const int producer : layer(position).producers) wiring.producers.push_back(neighbour(producer));
+    for (const auto& [consumer, input] : layer(position).consumers) {
+      wiring.consumers.push_back(neighbour(consumer));
+      wiring.consumers.back().input = static_cast<std::size_t>(input);
+    }
+    wiring.inputs.resize(wiring.producers.size());
+    wiring.input_gradients.resize(wiring.producers.size());
   }
+  if (has_loss()) losses_.resize(static_cast<std::size_t>(memory_.needs().micro_batch));
+  versions_used_.assign(static_cast<std::size_t>(memory_.needs().slots.activations), 0);
+  held_.assign(static_cast<std::size_t>(memory_.needs().staging), -1);
+}
+
+StageWorker::Neighbour StageWorker::neighbour(int number) const {
+  Neighbour neighbour{memory_.stage(), {}, 0};
+  if (number == network_input) return neighbour;
+  neighbour.stage = network_.layers[static_cast<std::size_t>(number)].stage;
+  for (StageMemory* memory : memories_[static_cast<std::size_t>(neighbour.stage)]) {
+    if (memory->device().kind() != memory_.device().kind())
+      throw std::logic_error("a link between devices of two kinds needs a transfer");
+    neighbour.replicas.push_back(&memory->layer(number));
+  }
+  return neighbour;
 }
 
 const NetworkLayer& StageWorker::layer(int position) const {
   return network_.layers[static_cast<std::size_t>(memory_.layers()[static_cast<std::size_t>(position)].layer)];
 }
 
-LayerSlot& StageWorker::slot(int position, const MicroBatch& micro_batch) {
-  auto& slots = memory_.layers()[static_cast<std::size_t>(position)].slots;
-  return slots[static_cast<std::size_t>(micro_batch.number) % slots.size()];
+Tensor StageWorker::own_output(const LayerMemory& memory, const MicroBatch& micro_batch, Phase phase) const {
+  const bool recomputed = !memory.recomputed_outputs.empty();
+  if (phase == Phase::backward && recomputed)
+    return memory.recomputed_outputs[static_cast<std::size_t>(sequence(micro_batch) % memory_.needs().backward_slots)];
+  if (recomputed && !memory.leaves) return memory.recomputed_outputs.back();
+  return at(memory.outputs, sequence(micro_batch));
 }
 
-KernelCall StageWorker::call(int position, const MicroBatch& micro_batch, Mode mode, std::uint32_t epoch) {
+std::span<std::byte> StageWorker::own_saved(const LayerMemory& memory, const MicroBatch& micro_batch,
+                                            Phase phase) const {
+  if (memory.recomputed_outputs.empty()) return at(memory.saved, sequence(micro_batch));
+  if (phase == Phase::forward) return memory.saved.back();
+  return memory.saved[static_cast<std::size_t>(sequence(micro_batch) % memory_.needs().backward_slots)];
+}
+
+Tensor StageWorker::input(const Neighbour& producer, const MicroBatch& micro_batch, Phase phase) const {
+  if (producer.replicas.empty()) return at(memory_.network_inputs(), sequence(micro_batch));
+  if (producer.stage == memory_.stage())
+    return own_output(*producer.replicas[static_cast<std::size_t>(memory_.replica())], micro_batch, phase);
+  const ReplicaShare share{static_cast<int>(producer.replicas.size()), share_.micro_batches};
+  const int replica = share.replica(micro_batch.index);
+  return at(producer.replicas[static_cast<std::size_t>(replica)]->outputs,
+            share.sequence(micro_batch.batch, micro_batch.index));
+}
+
+/// The gradient that `owner` writes for its input: read by the producer of that input.
+Tensor StageWorker::input_gradient(const Neighbour& owner, const MicroBatch& micro_batch) const {
+  const ReplicaShare share{static_cast<int>(owner.replicas.size()), share_.micro_batches};
+  const auto replica = static_cast<std::size_t>(share.replica(micro_batch.index));
+  return at(owner.replicas[replica]->input_gradients[owner.input],
+            share.sequence(micro_batch.batch, micro_batch.index));
+}
+
+Tensor StageWorker::output_gradient(int position, const MicroBatch& micro_batch) const {
+  const LayerMemory& memory = memory_.layers()[static_cast<std::size_t>(position)];
+  const LayerWiring& wiring = wiring_[static_cast<std::size_t>(position)];
+  if (!memory.output_gradients.empty()) return at(memory.output_gradients, sequence(micro_batch));
+  if (wiring.consumers.empty() || !needs_output_gradient(layer(position))) return {};
+  return input_gradient(wiring.consumers[0], micro_batch);
+}
+
+KernelCall StageWorker::call(int position, const MicroBatch& micro_batch, Mode mode, std::uint32_t epoch, Phase phase) {
   LayerMemory& memory = memory_.layers()[static_cast<std::size_t>(position)];
-  LayerSlot& at = slot(position, micro_batch);
-  for (Tensor& tensor : at.inputs) tensor.images = micro_batch.images;
-  for (Tensor& tensor : at.input_gradients) tensor.images = micro_batch.images;
-  at.output.images = micro_batch.images;
-  at.output_gradient.images = micro_batch.images;
+  LayerWiring& wiring = wiring_[static_cast<std::size_t>(position)];
+  const std::int64_t images = micro_batch.images;
+  for (std::size_t i = 0; i < wiring.producers.size(); ++i) {
+    wiring.inputs[i] = input(wiring.producers[i], micro_batch, phase);
+    wiring.inputs[i].images = images;
+    wiring.input_gradients[i] = {nullptr, layer(position).input_shapes[i], images};
+    if (phase == Phase::backward && !memory.input_gradients[i].empty()) {
+      wiring.input_gradients[i] = at(memory.input_gradients[i], sequence(micro_batch));
+      wiring.input_gradients[i].images = images;
+    }
+  }
+  Tensor output = own_output(memory, micro_batch, phase), gradient;
+  if (phase == Phase::backward) gradient = output_gradient(position, micro_batch);
+  output.images = gradient.images = images;
   return {.queue = &memory_.device().queue(),
           .facts = {mode, seed_, epoch, micro_batch.samples},
-          .images = micro_batch.images,
-          .inputs = at.inputs,
-          .output = at.output,
-          .parameters = memory.parameters,
-          .saved = at.saved,
+          .images = images,
+          .inputs = wiring.inputs,
+          .output = output,
+          .parameters = parameters_of(memory, micro_batch),
+          .saved = own_saved(memory, micro_batch, phase),
           .statistics = memory.statistics[static_cast<std::size_t>(micro_batch.index)],
           .workspace = workspace_,
-          .output_gradient = at.output_gradient,
-          .input_gradients = at.input_gradients,
+          .output_gradient = gradient,
+          .input_gradients = wiring.input_gradients,
           .parameter_gradients = {}};
 }
 
+void StageWorker::begin_forward(const MicroBatch& micro_batch, Mode mode) {
+  std::int64_t version = version_;
+  if (mode == Mode::train && weight_versions_ == WeightVersions::double_buffered)
+    version = pass_version_ + std::max<std::int64_t>(0, micro_batch.batch - 1);
+  at(versions_used_, sequence(micro_batch)) = version;
+}
+
+const std::vector<ParameterView>& StageWorker::parameters_of(const LayerMemory& memory,
+                                                             const MicroBatch& micro_batch) const {
+  return memory.versions.size() == 1 ? memory.parameters : at(memory.versions, version_of(micro_batch));
+}
+
+/// Makes the newest version's successor, a copy of it, the newest.
+void StageWorker::begin_version() {
+  staleness_.resize(std::max(staleness_.size(), static_cast<std::size_t>(version_ - oldest_used_) + 1));
+  ++staleness_[static_cast<std::size_t>(version_ - oldest_used_)];
+  oldest_used_ = -1;
+  ++version_;
+  for (LayerMemory& memory : memory_.layers()) {
+    if (memory.versions.size() == 1) continue;
+    const auto& next = at(memory.versions, version_);
+    for (std::size_t i = 0; i < next.size(); ++i)
+      if (next[i].data != memory.parameters[i].data)
+        memory_.device().accumulate(memory.parameters[i].data, next[i].data, next[i].elements, true);
+    memory.parameters = next;
+  }
+}
+
 void StageWorker::take_pixels(const MicroBatch& micro_batch) {
-  auto& inputs = memory_.network_inputs();
-  Tensor to = inputs[static_cast<std::size_t>(micro_batch.number) % inputs.size()];
+  Tensor to = at(memory_.network_inputs(), sequence(micro_batch));
   to.images = micro_batch.images;
   memory_.device().write_activation(micro_batch.pixels.first(static_cast<std::size_t>(to.elements())), to);
 }
 
-void StageWorker::forward(int position, const MicroBatch& micro_batch, Mode mode, std::uint32_t epoch) {
-  memory_.layers()[static_cast<std::size_t>(position)].kernel->forward(call(position, micro_batch, mode, epoch));
+void StageWorker::forward(int position, const MicroBatch& micro_batch, Mode mode, std::uint32_t epoch, bool again) {
+  KernelCall what = call(position, micro_batch, mode, epoch, again ? Phase::backward : Phase::forward);
+  what.output_gradient = {};
+  memory_.layers()[static_cast<std::size_t>(position)].kernel->forward(what);
 }
 
 LossValues StageWorker::loss(const MicroBatch& micro_batch, Mode mode, std::span<std::int32_t> predicted) {
-  const int position = layers() - 1;
-  int at = position;
-  while (memory_.layers()[static_cast<std::size_t>(at)].layer != network_.output_layer) --at;
-  LayerSlot& last = slot(at, micro_batch);
-  last.output.images = last.output_gradient.images = micro_batch.images;
+  const LayerMemory& memory = memory_.layers()[static_cast<std::size_t>(loss_position_)];
+  Tensor output = own_output(memory, micro_batch, Phase::forward);
+  Tensor gradient{nullptr, output.shape, micro_batch.images};
+  if (mode == Mode::train && !memory.output_gradients.empty())
+    gradient = at(memory.output_gradients, sequence(micro_batch));
+  output.images = gradient.images = micro_batch.images;
   const auto losses = std::span(losses_).first(static_cast<std::size_t>(micro_batch.images));
-  network_.loss->run(memory_.device().kind(),
-                     {.queue = &memory_.device().queue(),
-                      .output = last.output,
-                      .labels = micro_batch.labels,
-                      .batch_images = micro_batch.batch_images,
-                      .output_gradient = mode == Mode::train ? last.output_gradient
-                                                             : Tensor{nullptr, last.output.shape, micro_batch.images},
-                      .losses = losses,
-                      .predicted = predicted});
+  network_.loss->run(memory_.device().kind(), {.queue = &memory_.device().queue(),
+                                               .output = output,
+                                               .labels = micro_batch.labels,
+                                               .batch_images = micro_batch.batch_images,
+                                               .output_gradient = gradient,
+                                               .losses = losses,
+                                               .predicted = predicted});
   LossValues values;
   for (std::size_t i = 0; i < losses.size(); ++i) {
     values.sum += losses[i];
@@ -82,64 +194,91 @@ LossValues StageWorker::loss(const MicroBatch& micro_batch, Mode mode, std::span
 }
 
 void StageWorker::input_gradients(int position, const MicroBatch& micro_batch, std::uint32_t epoch) {
-  if (!needs_output_gradient(layer(position))) return;
-  LayerSlot& at = slot(position, micro_batch);
-  for (std::size_t i = 0; i < at.gradient_parts.size(); ++i)
-    memory_.device().accumulate(at.gradient_parts[i].data, at.output_gradient.data,
-                                memory_.device().activation_floats(at.output.shape, micro_batch.images), i == 0);
-  if (!layer(position).needs_input_gradients) return;
+  const NetworkLayer& what = layer(position);
+  if (!needs_output_gradient(what)) return;
+  const LayerWiring& wiring = wiring_[static_cast<std::size_t>(position)];
+  if (wiring.consumers.size() > 1) {
+    const Tensor sum = output_gradient(position, micro_batch);
+    const std::int64_t floats = memory_.device().activation_floats(what.output_shape, micro_batch.images);
+    for (std::size_t i = 0; i < wiring.consumers.size(); ++i)
+      memory_.device().accumulate(input_gradient(wiring.consumers[i], micro_batch).data, sum.data, floats, i == 0);
+  }
+  if (!what.needs_input_gradients) return;
   memory_.layers()[static_cast<std::size_t>(position)].kernel->input_gradients(
-      call(position, micro_batch, Mode::train, epoch));
+      call(position, micro_batch, Mode::train, epoch, Phase::backward));
 }
 
 void StageWorker::parameter_gradients(int position, const MicroBatch& micro_batch, std::uint32_t epoch) {
   LayerMemory& memory = memory_.layers()[static_cast<std::size_t>(position)];
-  if (std::none_of(memory.gradients.begin(), memory.gradients.end(),
-                   [](const ParameterView& view) { return view.data != nullptr; }))
+  if (std::none_of(layer(position).parameters.begin(), layer(position).parameters.end(),
+                   [](const ParameterSpec& spec) { return spec.trained; }))
     return;
-  KernelCall what = call(position, micro_batch, Mode::train, epoch);
+  KernelCall what = call(position, micro_batch, Mode::train, epoch, Phase::backward);
   what.parameter_gradients = memory.staging[staging_place(micro_batch.index)];
   memory.kernel->parameter_gradients(what);
 }
 
 /// The place that holds, or shall hold, the gradients of a micro-batch of this batch.
 std::size_t StageWorker::staging_place(int index) {
+  if (share_.replicas > 1) return static_cast<std::size_t>(index / share_.replicas);
   const auto mine = std::find(held_.begin(), held_.end(), index);
-  const auto at = mine != held_.end() ? mine : std::find(held_.begin(), held_.end(), -1);
-  if (at == held_.end()) throw std::logic_error("the schedule holds back more gradients than were planned for");
-  *at = index;
-  return static_cast<std::size_t>(at - held_.begin());
+  const auto place = mine != held_.end() ? mine : std::find(held_.begin(), held_.end(), -1);
+  if (place == held_.end()) throw std::logic_error("the schedule holds back more gradients than were planned for");
+  *place = index;
+  return static_cast<std::size_t>(place - held_.begin());
+}
+
+/// Adds one micro-batch's gradients, as they are kept in `from`, to the batch's.
+void StageWorker::add_staged(StageMemory& from, std::size_t place, bool first) {
+  for (std::size_t layer = 0; layer < memory_.layers().size(); ++layer) {
+    const auto& gradients = memory_.layers()[layer].gradients;
+    for (std::size_t i = 0; i < gradients.size(); ++i)
+      if (gradients[i].data)
+        memory_.device().accumulate(from.layers()[layer].staging[place][i].data, gradients[i].data,
+                                    gradients[i].elements, first);
+  }
 }
 
 void StageWorker::fold_gradients(const MicroBatch& micro_batch) {
+  const std::int64_t version = version_of(micro_batch);
+  oldest_used_ = oldest_used_ < 0 ? version : std::min(oldest_used_, version);
+  if (share_.replicas > 1) return;
   staging_place(micro_batch.index);
   for (auto ready = std::find(held_.begin(), held_.end(), next_fold_); ready != held_.end();
        ready = std::find(held_.begin(), held_.end(), next_fold_)) {
-    const auto place = static_cast<std::size_t>(ready - held_.begin());
-    for (LayerMemory& memory : memory_.layers())
-      for (std::size_t i = 0; i < memory.gradients.size(); ++i)
-        if (memory.gradients[i].data)
-          memory_.device().accumulate(memory.staging[place][i].data, memory.gradients[i].data,
-                                      memory.gradients[i].elements, next_fold_ == 0);
+    add_staged(memory_, static_cast<std::size_t>(ready - held_.begin()), next_fold_ == 0);
     *ready = -1;
     ++next_fold_;
   }
 }
 
+void StageWorker::fold_statistics(LayerMemory& memory, std::size_t position, int micro_batches) {
+  if (memory.kernel->statistics_floats() == 0) return;
+  for (int i = 0; i < micro_batches; ++i) {
+    StageMemory& of =
+        *memories_[static_cast<std::size_t>(memory_.stage())][static_cast<std::size_t>(share_.replica(i))];
+    KernelCall fold;
+    fold.queue = &memory_.device().queue();
+    fold.parameters = memory.parameters;
+    fold.statistics = of.layers()[position].statistics[static_cast<std::size_t>(i)];
+    fold.workspace = workspace_;
+    memory.kernel->fold_statistics(fold);
+  }
+}
+
 void StageWorker::update(int micro_batches, double learning_rate, std::uint64_t step) {
-  if (next_fold_ != micro_batches) throw std::logic_error("an update before all gradients of its batch");
-  next_fold_ = 0;
-  for (LayerMemory& memory : memory_.layers()) {
-    if (memory.kernel->statistics_floats() > 0) {
-      for (int i = 0; i < micro_batches; ++i) {
-        KernelCall fold;
-        fold.queue = &memory_.device().queue();
-        fold.parameters = memory.parameters;
-        fold.statistics = memory.statistics[static_cast<std::size_t>(i)];
-        fold.workspace = workspace_;
-        memory.kernel->fold_statistics(fold);
-      }
-    }
+  if (share_.replicas > 1) {
+    for (int i = 0; i < micro_batches; ++i)
+      add_staged(*memories_[static_cast<std::size_t>(memory_.stage())][static_cast<std::size_t>(share_.replica(i))],
+                 static_cast<std::size_t>(i / share_.replicas), i == 0);
+  } else {
+    if (next_fold_ != micro_batches) throw std::logic_error("an update before all gradients of its batch");
+    next_fold_ = 0;
+  }
+  begin_version();
+  for (std::size_t position = 0; position < memory_.layers().size(); ++position) {
+    LayerMemory& memory = memory_.layers()[position];
+    fold_statistics(memory, position, micro_batches);
     for (std::size_t i = 0; i < memory.gradients.size(); ++i)
       if (memory.gradients[i].data)
         optimizer_->update(memory_.device().kind(), {.queue = &memory_.device().queue(),
@@ -152,8 +291,7 @@ void StageWorker::update(int micro_batches, double learning_rate, std::uint64_t 
 }
 
 void StageWorker::read_output(int position, const MicroBatch& micro_batch, std::span<float> values) const {
-  const auto& slots = memory_.layers()[static_cast<std::size_t>(position)].slots;
-  Tensor output = slots[static_cast<std::size_t>(micro_batch.number) % slots.size()].output;
+  Tensor output = own_output(memory_.layers()[static_cast<std::size_t>(position)], micro_batch, Phase::forward);
   output.images = micro_batch.images;
   memory_.device().read_activation(output, values);
 }

@@ -1,10 +1,7 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
-#include <memory>
 #include <span>
-#include <string>
 #include <vector>
 
 #include "engine/pipeline/micro_batch.h"
@@ -17,53 +14,122 @@ namespace lenet_flow {
 struct LossValues {
   double sum = 0;  ///< of the images' own losses, added in image order
   std::int64_t correct = 0;
+  bool operator==(const LossValues&) const = default;
 };
 
-/// Runs the kernels of one stage: no threads, no order of its own. Calls for one stage never overlap in time, and run
-/// on the host thread of its device.
+/// The memory of every replica of every stage: [stage][replica].
+using StageMemories = std::vector<std::vector<StageMemory*>>;
+
+/// Which version of the parameters a micro-batch's F reads; its I, W or B read the same.
+enum class WeightVersions {
+  flush,            ///< the newest; a stage enters a batch after the update of the one before
+  stashing,         ///< the newest there is at its F (Narayanan et al., "PipeDream", SOSP 2019)
+  double_buffered,  ///< that before the batch before (Narayanan et al., "PipeDream-2BW", ICML 2021)
+};
+
+/// Runs the kernels of one replica of a stage: no threads, no order of its own. Calls for one replica never overlap in
+/// time, and run on the host thread of its device. Which memory slots a micro-batch uses follows from its place in the
+/// replica's sequence (ReplicaShare).
 class StageWorker {
  public:
-  /// `memory` is allocated and wired; `seed` keys the layers' random numbers.
-  StageWorker(const Network& network, int stage, StageMemory& memory, std::span<std::byte> workspace,
-              const Optimizer* optimizer, std::uint64_t seed);
+  /// `memories` are allocated; all refer to the same network. `seed` keys the layers' random numbers.
+  StageWorker(const Network& network, int stage, int replica, const StageMemories& memories,
+              std::span<std::byte> workspace, const Optimizer* optimizer, std::uint64_t seed);
 
   /// The stage's layers in execution order; positions count in it.
   int layers() const { return static_cast<int>(memory_.layers().size()); }
   const NetworkLayer& layer(int position) const;
-  bool has_loss() const { return has_loss_; }
+  bool has_loss() const { return loss_position_ >= 0; }
   bool reads_network_input() const { return !memory_.network_inputs().empty(); }
+  const ReplicaShare& share() const { return share_; }
+  /// Whether I and B must be preceded by forward(..., again = true) of all layers.
+  bool recomputes() const { return memory_.needs().recompute; }
 
   /// Copies the reader's pixels into this device's layout.
   void take_pixels(const MicroBatch& micro_batch);
-  void forward(int position, const MicroBatch& micro_batch, Mode mode, std::uint32_t epoch);
+  /// `again`: the same once more before I, in a stage that recomputes.
+  void forward(int position, const MicroBatch& micro_batch, Mode mode, std::uint32_t epoch, bool again = false);
   /// Loss, predicted classes and, in training, the gradient of the network's output. `predicted`: one an image.
   LossValues loss(const MicroBatch& micro_batch, Mode mode, std::span<std::int32_t> predicted);
   /// I of a layer: adds up what its consumers sent, then the gradients of its inputs.
   void input_gradients(int position, const MicroBatch& micro_batch, std::uint32_t epoch);
   /// W of a layer, from zero into a place of its own.
   void parameter_gradients(int position, const MicroBatch& micro_batch, std::uint32_t epoch);
-  /// After W of all layers: adds the micro-batch's gradients to the batch's as soon as its turn has come.
+  /// After W of all layers: adds the micro-batch's gradients to the batch's as soon as its turn has come. Where the
+  /// stage has several replicas update() does it.
   void fold_gradients(const MicroBatch& micro_batch);
-  /// U: folds the statistics of the batch's micro-batches, then updates every parameter.
+  /// For a new pass. `kind`: of the whole run.
+  void begin_pass(WeightVersions kind) {
+    weight_versions_ = kind;
+    pass_version_ = version_;
+  }
+  /// Before F of the first layer: fixes the version of the parameters that the micro-batch uses.
+  void begin_forward(const MicroBatch& micro_batch, Mode mode);
+  /// The version (updates before it, in all passes) that a micro-batch uses.
+  std::int64_t version_of(const MicroBatch& micro_batch) const {
+    return versions_used_[static_cast<std::size_t>(sequence(micro_batch)) % versions_used_.size()];
+  }
+  /// Updates by how many updates their oldest gradient was behind: [0] is the number of updates that were not stale.
+  const std::vector<std::int64_t>& staleness() const { return staleness_; }
+  /// U: folds gradients (of several replicas) and statistics of the batch's micro-batches in their order, then updates
+  /// every parameter. On replica 0 only.
   void update(int micro_batches, double learning_rate, std::uint64_t step);
 
-  /// The output of a layer for a micro-batch in the standard layout: layer(position).output_shape elements an image.
+  /// The output of a layer for a micro-batch in the standard layout, after its forward: layer(position).output_shape
+  /// elements an image.
   void read_output(int position, const MicroBatch& micro_batch, std::span<float> values) const;
+  /// The position of the network's output layer, or -1.
+  int loss_position() const { return loss_position_; }
 
   StageMemory& memory() { return memory_; }
+  const StageMemory& memory() const { return memory_; }
 
  private:
-  LayerSlot& slot(int position, const MicroBatch& micro_batch);
-  KernelCall call(int position, const MicroBatch& micro_batch, Mode mode, std::uint32_t epoch);
+  /// A layer that another one reads, or that reads it: its memory in each replica of its stage.
+  struct Neighbour {
+    int stage = 0;
+    std::vector<LayerMemory*> replicas;
+    std::size_t input = 0;  ///< of a consumer: which of its inputs
+  };
+  /// Neighbours of the layer at one position, and room for the tensors of a call.
+  struct LayerWiring {
+    std::vector<Neighbour> producers;  ///< no replicas: the network's input
+    std::vector<Neighbour> consumers;  ///< in the order of the file
+    std::vector<Tensor> inputs, input_gradients;
+  };
+  enum class Phase { forward, backward };
+
+  std::int64_t sequence(const MicroBatch& micro_batch) const {
+    return share_.sequence(micro_batch.batch, micro_batch.index);
+  }
+  Neighbour neighbour(int number) const;
+  Tensor own_output(const LayerMemory& memory, const MicroBatch& micro_batch, Phase phase) const;
+  std::span<std::byte> own_saved(const LayerMemory& memory, const MicroBatch& micro_batch, Phase phase) const;
+  Tensor input(const Neighbour& producer, const MicroBatch& micro_batch, Phase phase) const;
+  Tensor input_gradient(const Neighbour& owner, const MicroBatch& micro_batch) const;
+  Tensor output_gradient(int position, const MicroBatch& micro_batch) const;
+  KernelCall call(int position, const MicroBatch& micro_batch, Mode mode, std::uint32_t epoch, Phase phase);
   std::size_t staging_place(int index);
+  const std::vector<ParameterView>& parameters_of(const LayerMemory& memory, const MicroBatch& micro_batch) const;
+  void begin_version();
+  void add_staged(StageMemory& from, std::size_t place, bool first);
+  void fold_statistics(LayerMemory& memory, std::size_t position, int micro_batches);
 
   const Network& network_;
+  const StageMemories& memories_;
   StageMemory& memory_;
+  ReplicaShare share_;
   std::span<std::byte> workspace_;
   const Optimizer* optimizer_;
   std::uint64_t seed_;
-  bool has_loss_ = false;
+  int loss_position_ = -1;
+  std::vector<LayerWiring> wiring_;  ///< one a position
   std::vector<float> losses_;
+  WeightVersions weight_versions_ = WeightVersions::flush;
+  std::int64_t version_ = 0, pass_version_ = 0;  ///< newest; at the pass's begin
+  std::int64_t oldest_used_ = -1;                ///< by the gradients of the batch that is being added up; -1: none yet
+  std::vector<std::int64_t> versions_used_;      ///< one a slot of activations
+  std::vector<std::int64_t> staleness_;
   int next_fold_ = 0;      ///< micro-batch of the batch whose gradients are added next
   std::vector<int> held_;  ///< one a staging place: the micro-batch in it, or -1
 };

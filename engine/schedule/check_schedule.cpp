@@ -1,201 +1,210 @@
 #include <algorithm>
-#include <map>
-#include <set>
-#include <tuple>
 
 #include "engine/schedule/schedule.h"
+#include "engine/schedule/schedule_rules.h"
 
 namespace lenet_flow {
 namespace {
 
-using Key = std::tuple<int, ActionKind, int>;  // stage, kind, micro-batch counted through all batches
+bool exists(const Action& action, const ScheduleShape& shape) {
+  if (action.stage < 0 || action.stage >= shape.stages() || action.micro_batch < 0) return false;
+  if (action.kind == ActionKind::update) return shape.training && action.micro_batch == 0;
+  return action.micro_batch < shape.micro_batches && (shape.training || action.kind == ActionKind::forward);
+}
 
-/// Plays a schedule through, action by action, each device in its order. `start` is called for each action that may
-/// run; the player knows only what must have been done before.
-class Player {
+/// How often each action stands in the lists, by stage, kind and micro-batch.
+class Counts {
  public:
-  Player(const Schedule& schedule, const ScheduleShape& shape, const ScheduleLimits& limits, int batches)
-      : schedule_(schedule), shape_(shape), limits_(limits), batches_(batches), position_(schedule.size(), 0) {
-    std::set<int> fed;
-    for (const auto& [from, to] : shape.links) fed.insert(to);
-    for (int stage = 0; stage < shape.stages(); ++stage)
-      if (!fed.contains(stage)) entries_.insert(stage);
-    for (const auto& actions : schedule)
-      for (const Action& action : actions)
-        if (action.kind == ActionKind::input_gradients) split_.insert(action.stage);
+  explicit Counts(const ScheduleShape& shape)
+      : micro_batches_(shape.micro_batches),
+        counts_(static_cast<std::size_t>(shape.stages() * action_kinds * shape.micro_batches), 0) {}
+  int& operator[](const Action& action) {
+    return counts_[static_cast<std::size_t>(
+        (action.stage * action_kinds + static_cast<int>(action.kind)) * micro_batches_ + action.micro_batch)];
   }
 
-  /// Runs all batches; calls run(device, action, needed) for each action, with everything it waited for.
-  /// Returns false where it stopped short.
-  template <typename Run>
-  bool play(Run&& run) {
-    for (bool moved = true; moved;) {
-      moved = false;
-      for (std::size_t device = 0; device < schedule_.size(); ++device) {
-        while (!finished(device)) {
-          const Action action = next(device);
-          const auto needed = needs(action);
-          if (std::any_of(needed.begin(), needed.end(), [&](const Key& key) { return !done_.contains(key); })) break;
-          done_.insert({action.stage, action.kind, action.micro_batch});
-          run(device, action, needed);
-          ++position_[device];
-          moved = true;
-        }
+ private:
+  int micro_batches_;
+  std::vector<int> counts_;
+};
+
+/// What a stage must do for a micro-batch and does not: F, and B or both I and W.
+void check_micro_batch(Counts& counts, const ScheduleShape& shape, int stage, int micro_batch,
+                       std::vector<std::string>& problems) {
+  const auto of = [&](ActionKind kind) { return Action{stage, kind, micro_batch}; };
+  const auto expect = [&](ActionKind kind) {
+    if (counts[of(kind)] == 0) problems.push_back(of(kind).text() + " is missing");
+  };
+  expect(ActionKind::forward);
+  if (!shape.training) return;
+  const bool whole = counts[of(ActionKind::backward)] > 0;
+  const bool inputs = counts[of(ActionKind::input_gradients)] > 0;
+  const bool parameters = counts[of(ActionKind::parameter_gradients)] > 0;
+  if (whole && (inputs || parameters))
+    problems.push_back(of(ActionKind::backward).text() + " and " +
+                       of(inputs ? ActionKind::input_gradients : ActionKind::parameter_gradients).text() +
+                       ": a micro-batch has either B, or I and W");
+  else if (!whole && !inputs && !parameters)
+    problems.push_back(of(ActionKind::backward).text() + " is missing (or " + of(ActionKind::input_gradients).text() +
+                       " and " + of(ActionKind::parameter_gradients).text() + ")");
+  else if (!whole) {
+    expect(ActionKind::input_gradients);
+    expect(ActionKind::parameter_gradients);
+  }
+}
+
+/// Every action exactly once, on its own device.
+std::vector<std::string> check_actions(const Schedule& schedule, const ScheduleShape& shape) {
+  if (schedule.size() != static_cast<std::size_t>(shape.devices))
+    return {"the schedule has " + std::to_string(schedule.size()) + " lists, one a device would be " +
+            std::to_string(shape.devices)};
+  std::vector<std::string> problems;
+  Counts counts(shape);
+  for (std::size_t device = 0; device < schedule.size(); ++device) {
+    for (const Action& action : schedule[device]) {
+      if (!exists(action, shape)) {
+        problems.push_back(action.text() + ": there is no such action");
+        continue;
       }
+      if (shape.device_of(action) != static_cast<int>(device))
+        problems.push_back(action.text() + " stands in the list of device " + std::to_string(device) +
+                           ", it runs on device " + std::to_string(shape.device_of(action)));
+      if (++counts[action] == 2) problems.push_back(action.text() + " stands there twice");
     }
-    for (std::size_t device = 0; device < schedule_.size(); ++device)
-      if (!finished(device)) return false;
-    return true;
+  }
+  for (int stage = 0; stage < shape.stages(); ++stage) {
+    for (int i = 0; i < shape.micro_batches; ++i) check_micro_batch(counts, shape, stage, i, problems);
+    const Action update{stage, ActionKind::update, 0};
+    if (shape.training && counts[update] == 0) problems.push_back(update.text() + " is missing");
+  }
+  return problems;
+}
+
+/// Bounds under which nothing could run.
+std::vector<std::string> check_limits(const ScheduleShape& shape, const ScheduleLimits& limits) {
+  std::vector<std::string> problems;
+  if (limits.in_flight < 1) problems.push_back("in flight must be at least 1");
+  if (limits.link_capacity < 1) problems.push_back("link capacity must be at least 1");
+  if (!limits.slots.empty() && limits.slots.size() != static_cast<std::size_t>(shape.stages()))
+    problems.push_back("there must be slots for every stage");
+  for (const StageSlots& slots : limits.slots)
+    if (slots.activations < 1 || slots.outputs < 1 || slots.gradients < 1)
+      problems.push_back("a stage must have at least one slot of each kind");
+  return problems;
+}
+
+/// Names the cycles of devices that wait on each other, after play() has come to a stop.
+class Deadlocks {
+ public:
+  Deadlocks(const ScheduleRules& rules, const Schedule& schedule, const std::vector<std::size_t>& position)
+      : rules_(rules), schedule_(schedule), position_(position), done_(static_cast<std::size_t>(rules.size()), false) {
+    for (std::size_t device = 0; device < schedule.size(); ++device)
+      for (std::size_t i = 0; i < position[device]; ++i) done_[number(schedule[device][i])] = true;
   }
 
-  /// After play() returned false: "device 0 waits at 0F2 for 1F0".
-  std::vector<std::string> stuck() const {
+  std::vector<std::string> lines() const {
     std::vector<std::string> lines;
-    for (std::size_t device = 0; device < schedule_.size(); ++device) {
-      if (finished(device)) continue;
-      const Action action = next(device);
-      for (const auto& [stage, kind, micro_batch] : needs(action)) {
-        if (done_.contains({stage, kind, micro_batch})) continue;
-        lines.push_back("deadlock: device " + std::to_string(device) + " waits at " + action.text() + " for " +
-                        Action{stage, kind, micro_batch}.text());
-        break;
+    std::vector<std::size_t> seen_from(schedule_.size(), schedule_.size());  // where the walk that saw a device began
+    for (std::size_t start = 0; start < schedule_.size(); ++start) {
+      std::size_t device = start;
+      while (position_[device] < schedule_[device].size() && seen_from[device] == schedule_.size()) {
+        seen_from[device] = start;
+        device = waits_for(device).device;
       }
+      if (position_[device] < schedule_[device].size() && seen_from[device] == start) lines.push_back(cycle(device));
     }
     return lines;
   }
 
  private:
-  bool finished(std::size_t device) const {
-    return position_[device] >= schedule_[device].size() * static_cast<std::size_t>(batches_);
-  }
-  /// The next action of a device, its micro-batch counted through all batches.
-  Action next(std::size_t device) const {
-    const std::size_t length = schedule_[device].size();
-    Action action = schedule_[device][position_[device] % length];
-    action.micro_batch += static_cast<int>(position_[device] / length) * shape_.micro_batches;
-    return action;
-  }
-  ActionKind gradients(int stage) const {
-    return split_.contains(stage) ? ActionKind::input_gradients : ActionKind::backward;
-  }
-  ActionKind last(int stage) const {
-    if (!shape_.training) return ActionKind::forward;
-    return split_.contains(stage) ? ActionKind::parameter_gradients : ActionKind::backward;
-  }
-  /// What must be done before an action may run, the device's own order left out.
-  std::vector<Key> needs(const Action& action) const {
-    std::vector<Key> keys;
-    const auto& [stage, kind, micro_batch] = action;
-    if (kind == ActionKind::forward) {
-      for (const auto& [from, to] : shape_.links) {
-        if (to == stage) keys.push_back({from, kind, micro_batch});
-        if (from == stage && micro_batch >= limits_.link_capacity)
-          keys.push_back({to, kind, micro_batch - limits_.link_capacity});
-      }
-      if (entries_.contains(stage) && micro_batch >= limits_.in_flight)
-        for (int other = 0; other < shape_.stages(); ++other)
-          keys.push_back({other, last(other), micro_batch - limits_.in_flight});
-    } else if (kind == ActionKind::backward || kind == ActionKind::input_gradients) {
-      keys.push_back({stage, ActionKind::forward, micro_batch});
-      for (const auto& [from, to] : shape_.links)
-        if (from == stage) keys.push_back({to, gradients(to), micro_batch});
-    } else if (kind == ActionKind::parameter_gradients) {
-      keys.push_back({stage, ActionKind::input_gradients, micro_batch});
-    } else {
-      for (int i = 0; i < shape_.micro_batches; ++i) keys.push_back({stage, last(stage), micro_batch + i});
-    }
-    return keys;
-  }
-
-  const Schedule& schedule_;
-  const ScheduleShape& shape_;
-  ScheduleLimits limits_;
-  int batches_;
-  std::vector<std::size_t> position_;
-  std::set<int> entries_, split_;
-  std::set<Key> done_;
-};
-
-/// Each action exactly once, on its stage's device.
-std::vector<std::string> check_actions(const Schedule& schedule, const ScheduleShape& shape) {
-  std::vector<std::string> problems;
-  if (schedule.size() != static_cast<std::size_t>(shape.devices))
-    return {"the schedule has " + std::to_string(schedule.size()) + " lists, one a device would be " +
-            std::to_string(shape.devices)};
-  std::map<Key, int> count;
-  std::set<int> split;
-  for (std::size_t device = 0; device < schedule.size(); ++device) {
-    for (const Action& action : schedule[device]) {
-      if (action.stage < 0 || action.stage >= shape.stages() || action.micro_batch < 0 ||
-          action.micro_batch >= shape.micro_batches || (!shape.training && action.kind != ActionKind::forward)) {
-        problems.push_back(action.text() + ": there is no such action");
-        continue;
-      }
-      if (shape.device_of_stage[static_cast<std::size_t>(action.stage)] != static_cast<int>(device))
-        problems.push_back(action.text() + " stands in the list of device " + std::to_string(device));
-      if (action.kind == ActionKind::input_gradients) split.insert(action.stage);
-      if (++count[{action.stage, action.kind, action.micro_batch}] == 2)
-        problems.push_back(action.text() + " stands there twice");
-    }
-  }
-  const auto expect = [&](int stage, ActionKind kind, int micro_batch, bool wanted) {
-    const bool there = count.contains({stage, kind, micro_batch});
-    const std::string text = Action{stage, kind, micro_batch}.text();
-    if (wanted && !there) problems.push_back(text + " is missing");
-    if (!wanted && there) problems.push_back(text + ": a stage has either B, or I and W");
+  struct Wait {
+    Action action;
+    Rule rule;
+    std::size_t device;  ///< whose list the action stands in
   };
-  for (int stage = 0; stage < shape.stages(); ++stage) {
-    const bool halves = split.contains(stage);
-    for (int i = 0; i < shape.micro_batches; ++i) {
-      expect(stage, ActionKind::forward, i, true);
-      expect(stage, ActionKind::backward, i, shape.training && !halves);
-      expect(stage, ActionKind::input_gradients, i, shape.training && halves);
-      expect(stage, ActionKind::parameter_gradients, i, shape.training && halves);
-    }
-    expect(stage, ActionKind::update, 0, shape.training);
+
+  std::size_t number(const Action& action) const { return static_cast<std::size_t>(rules_.number(action, 0)); }
+  const Action& next(std::size_t device) const { return schedule_[device][position_[device]]; }
+
+  /// What the device's next action waits for.
+  Wait waits_for(std::size_t device) const {
+    Wait wait{{}, Rule::data, schedule_.size()};
+    rules_.needs(next(device), 0, [&](int needed, Rule rule, int) {
+      if (done_[static_cast<std::size_t>(needed)] || wait.device != schedule_.size()) return;
+      const Action action = rules_.action(needed);
+      wait = {action, rule, static_cast<std::size_t>(rules_.shape().device_of(action))};
+    });
+    return wait;
   }
-  return problems;
-}
+
+  std::string cycle(std::size_t first) const {
+    std::string text = "deadlock: " + next(first).text();
+    for (std::size_t device = first;;) {
+      const Wait wait = waits_for(device);
+      text += " waits for " + wait.action.text() + rules_.reason(wait.rule, next(device).stage);
+      if (wait.action != next(wait.device)) text += ", which stands behind " + next(wait.device).text();
+      device = wait.device;
+      if (device == first) return text;
+      text += ", which";
+    }
+  }
+
+  const ScheduleRules& rules_;
+  const Schedule& schedule_;
+  const std::vector<std::size_t>& position_;
+  std::vector<bool> done_;
+};
 
 }  // namespace
 
+// One batch is enough to find every deadlock. No action waits for one of a later batch, and in each list the batches
+// follow each other, so a batch ends whatever comes after it, and what an action waits for in earlier batches is done
+// once those have ended. Within a batch the rules know differences of micro-batches alone, the same in each. A short
+// batch has some of the actions, and no order between those that the whole batch does not have.
 std::vector<std::string> check_schedule(const Schedule& schedule, const ScheduleShape& shape,
                                         const ScheduleLimits& limits) {
   std::vector<std::string> problems = check_actions(schedule, shape);
+  if (problems.empty()) problems = check_limits(shape, limits);
   if (!problems.empty()) return problems;
-  Player player(schedule, shape, limits, 3);
-  if (!player.play([](std::size_t, const Action&, const std::vector<Key>&) {})) return player.stuck();
-  return {};
+  const ScheduleRules rules(schedule, shape, limits, 1);
+  const auto position = play(rules, schedule, 1, [](std::size_t, const Action&, int) {});
+  return Deadlocks(rules, schedule, position).lines();
 }
 
-int gradients_held_back(const Schedule& schedule, int stage) {
-  int next = 0, most = 0;
-  std::set<int> held;
-  for (const auto& actions : schedule) {
-    for (const Action& action : actions) {
-      if (action.stage != stage ||
-          (action.kind != ActionKind::backward && action.kind != ActionKind::parameter_gradients))
-        continue;
-      held.insert(action.micro_batch);
-      while (held.erase(next)) ++next;
-      most = std::max(most, static_cast<int>(held.size()));
+std::vector<double> peak_bytes(const Schedule& schedule, const ScheduleShape& shape, const MemoryLimits& memory) {
+  std::vector<double> peaks(schedule.size(), 0.0);
+  if (memory.micro_batch_bytes.empty() && memory.fixed_bytes.empty()) return peaks;
+  const auto of_stage = [](const std::vector<double>& bytes, int stage) {
+    return bytes.empty() ? 0.0 : bytes[static_cast<std::size_t>(stage)];
+  };
+  for (std::size_t device = 0; device < schedule.size(); ++device) {
+    double fixed = 0, held = 0, most = 0;
+    for (int stage = 0; stage < shape.stages(); ++stage) {
+      const auto& devices = shape.devices_of_stage[static_cast<std::size_t>(stage)];
+      if (std::find(devices.begin(), devices.end(), static_cast<int>(device)) != devices.end())
+        fixed += of_stage(memory.fixed_bytes, stage);
     }
+    for (const Action& action : schedule[device]) {
+      const double bytes = of_stage(memory.micro_batch_bytes, action.stage);
+      if (action.kind == ActionKind::forward) most = std::max(most, held += bytes);
+      const bool releases = action.kind == ActionKind::backward || action.kind == ActionKind::parameter_gradients;
+      if (releases || !shape.training) held -= bytes;
+    }
+    peaks[device] = fixed + most;
   }
-  return most;
+  return peaks;
 }
 
-std::vector<std::vector<TimedAction>> play_schedule(const Schedule& schedule, const ScheduleShape& shape) {
-  std::vector<std::vector<TimedAction>> played(schedule.size());
-  std::map<Key, int> ended;
-  Player player(schedule, shape, {shape.micro_batches, shape.micro_batches}, 1);
-  player.play([&](std::size_t device, const Action& action, const std::vector<Key>& needed) {
-    int start = played[device].empty() ? 0 : played[device].back().end;
-    for (const Key& key : needed) start = std::max(start, ended[key]);
-    const int length = action.kind == ActionKind::update ? 0 : action.kind == ActionKind::backward ? 2 : 1;
-    played[device].push_back({action, start, start + length});
-    ended[{action.stage, action.kind, action.micro_batch}] = start + length;
-  });
-  return played;
+std::vector<std::string> check_memory(const Schedule& schedule, const ScheduleShape& shape,
+                                      const MemoryLimits& memory) {
+  std::vector<std::string> problems;
+  const std::vector<double> peaks = peak_bytes(schedule, shape, memory);
+  for (std::size_t device = 0; device < std::min(peaks.size(), memory.device_bytes.size()); ++device)
+    if (peaks[device] > memory.device_bytes[device])
+      problems.push_back("device " + std::to_string(device) + " needs " +
+                         std::to_string(static_cast<long long>(peaks[device])) + " bytes, it has " +
+                         std::to_string(static_cast<long long>(memory.device_bytes[device])));
+  return problems;
 }
 
 }  // namespace lenet_flow

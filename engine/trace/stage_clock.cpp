@@ -24,6 +24,7 @@ void StageClock::ready(const Arrivals& arrivals, bool first_of_batch, Nanosecond
     // While others fill the pipeline; a stage that the reader feeds has nobody before it to wait for.
     if (!entry_) spend(std::min(std::max({arrivals.input, arrivals.credit, arrivals.room}), now), fill_);
   }
+  spend(std::min(arrivals.update, now), optimizer_);
   spend(std::min(arrivals.credit, now), no_credit_);
   spend(std::min(arrivals.room, now), blocked_);
   spend(std::min(arrivals.input, now), starved_);
@@ -49,6 +50,7 @@ StateSeconds StageClock::seconds() const {
   states.starved = seconds(starved_);
   states.no_credit = seconds(no_credit_);
   states.contended = seconds(contended_);
+  states.optimizer = seconds(optimizer_);
   states.fill = seconds(fill_);
   states.drain = seconds(drain_);
   return states;

@@ -14,7 +14,8 @@ Nanoseconds steady_now();
 struct Arrivals {
   Nanoseconds input = 0;   ///< activations, gradients, pixels
   Nanoseconds credit = 0;  ///< admission
-  Nanoseconds room = 0;    ///< in the links downstream
+  Nanoseconds room = 0;    ///< in the links downstream, and in the buffers that they read
+  Nanoseconds update = 0;  ///< of the parameters, by another replica
   Nanoseconds order = 0;   ///< the action before it on the device had ended
 };
 
@@ -45,7 +46,7 @@ class StageClock {
   bool entry_;
   Nanoseconds at_ = 0;  ///< all before it is accounted for
   Nanoseconds compute_ = 0, transfer_ = 0, sync_ = 0, blocked_ = 0, starved_ = 0, no_credit_ = 0, contended_ = 0,
-              fill_ = 0, drain_ = 0;
+              optimizer_ = 0, fill_ = 0, drain_ = 0;
 
   /// Gives the time up to `until` to a state, where it is not given yet.
   void spend(Nanoseconds until, Nanoseconds& state);

@@ -18,13 +18,14 @@ std::uint64_t peak_resident_bytes() {
 
 void describe_pipeline(const Session& session, const PipelinePlan& plan, RunResult& result) {
   PipelineResult& pipeline = result.pipeline;
-  const ScheduleType* schedule = session.pipeline_options().schedule;
-  pipeline.schedule = schedule->name;
+  const PipelineOptions options = session.pipeline_options();
+  pipeline.schedule = schedule_name(options);
   pipeline.stages = plan.shape.stages();
   pipeline.micro_batch = session.cut(1).micro_batch;
   pipeline.micro_batches = plan.shape.micro_batches;
   pipeline.in_flight = plan.limits.in_flight;
-  pipeline.bubble_theory = schedule->bubble(plan.shape);
+  if (!options.custom && options.weight_versions == WeightVersions::flush)
+    pipeline.bubble_theory = find_schedule_type(pipeline.schedule)->bubble(plan.shape);
   double compute = 0;
   for (const StageResult& stage : result.stages) compute += stage.seconds.compute;
   const double all = result.seconds * static_cast<double>(result.stages.size());

@@ -129,7 +129,7 @@ std::string result_json(const RunResult& result) {
   Json::StreamWriterBuilder builder;
   builder["indentation"] = "  ";
   builder["enableYAMLCompatibility"] = true;  // "key": value
-  builder["precision"] = 17;  // a double comes back as it was
+  builder["precision"] = 17;                  // a double comes back as it was
   return Json::writeString(builder, json) + "\n";
 }
 

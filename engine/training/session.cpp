@@ -6,6 +6,7 @@
 #include <limits>
 #include <numeric>
 
+#include "engine/schedule/schedule_file.h"
 #include "layers/initializers.h"
 #include "layers/registry.h"
 
@@ -49,6 +50,7 @@ Session::Session(const RunOptions& options, Data data)
   std::vector<std::string> warnings;
   devices_ = std::make_unique<DeviceSet>(file_, warnings);
   for (const std::string& line : warnings) warn(line);
+  open_schedule();
 }
 
 void Session::open_data(Data data) {
@@ -74,18 +76,44 @@ void Session::warn(const std::string& line) {
   if (options_.warning) options_.warning(line);
 }
 
+void Session::open_schedule() {
+  if (file_.pipeline.schedule != "custom") return;
+  const BatchCut whole{file_.training.batch, file_.training.batch, file_.pipeline.micro_batch};
+  const std::filesystem::path folder = std::filesystem::path(file_.path).parent_path();
+  custom_ = read_schedule_csv(folder / file_.pipeline.schedule_file,
+                              schedule_shape(*network_, *devices_, whole.micro_batches(), true));
+}
+
 PipelineOptions Session::pipeline_options(const std::string& schedule) const {
   PipelineOptions options;
   options.schedule = find_schedule_type(schedule.empty() ? file_.pipeline.schedule : schedule);
   options.batch = file_.training.batch;
   options.micro_batch = file_.pipeline.micro_batch > 0 ? file_.pipeline.micro_batch : file_.training.batch;
   if (schedule.empty()) {
+    options.custom = custom_;
     options.in_flight = file_.pipeline.in_flight;
     options.link_capacity = file_.pipeline.link_capacity;
+    options.weight_versions = file_.pipeline.flush == Flush::stashing          ? WeightVersions::stashing
+                              : file_.pipeline.flush == Flush::double_buffered ? WeightVersions::double_buffered
+                                                                               : WeightVersions::flush;
   }
   options.training = training();
   options.seed = file_.training.seed;
+  options.watchdog_seconds = file_.pipeline.watchdog_seconds;
+  options.device_bytes = memory_limits();
   return options;
+}
+
+/// One a device of devices(), where the file says any: the smallest of those that are put on it.
+std::vector<double> Session::memory_limits() const {
+  std::vector<double> limits;
+  for (const DeviceEntry& entry : file_.devices) {
+    if (entry.memory_limit == 0 || !devices_->has(entry.name)) continue;
+    limits.resize(static_cast<std::size_t>(devices_->size()), std::numeric_limits<double>::infinity());
+    double& limit = limits[static_cast<std::size_t>(devices_->index_of(entry.name))];
+    limit = std::min(limit, static_cast<double>(entry.memory_limit));
+  }
+  return limits;
 }
 
 std::unique_ptr<Pipeline> Session::open_pipeline(const PipelineOptions& options) const {
@@ -134,14 +162,12 @@ Session::TestResult Session::run_test(Pipeline& pipeline, bool timed, bool keep_
 
 ParameterFile initial_parameters(const Network& network, std::uint64_t seed) {
   ParameterFile file;
-  for (const NetworkLayer& layer : network.layers) {
-    for (const ParameterSpec& spec : layer.parameters) {
-      NamedTensor& tensor = file.tensors.emplace_back();
-      tensor.name = layer.name + "." + spec.name;
-      tensor.shape = spec.shape;
-      tensor.values.resize(static_cast<std::size_t>(spec.elements()));
-      initialize(spec, tensor.name, seed, tensor.values);
-    }
+  for (const FileParameter& parameter : file_parameters(network)) {
+    NamedTensor& tensor = file.tensors.emplace_back();
+    tensor.name = parameter.name;
+    tensor.shape = parameter.spec.shape;
+    tensor.values.resize(static_cast<std::size_t>(parameter.spec.elements()));
+    initialize(parameter.spec, tensor.name, seed, tensor.values);
   }
   return file;
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -60,6 +61,8 @@ class Session {
 
  private:
   void open_data(Data data);
+  void open_schedule();
+  std::vector<double> memory_limits() const;
 
   const RunOptions& options_;
   GraphFile file_;
@@ -69,6 +72,7 @@ class Session {
   std::unique_ptr<Network> network_;
   std::unique_ptr<Optimizer> optimizer_;
   std::unique_ptr<DeviceSet> devices_;
+  std::optional<Schedule> custom_;  ///< read from pipeline.schedule_file
   std::vector<std::string> warnings_;
 };
 

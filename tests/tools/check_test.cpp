@@ -13,8 +13,8 @@ TEST_CASE("check says layers, stages, links, memory and the schedule") {
   CHECK(ended.err == "");
   for (const char* part :
        {"tiny: trains 64 images on tiny, 1x8x8 in 4 classes", "4 batches of 16, each in 4 micro-batches of 4", "conv2d",
-        "3x6x6", "432 B", "436", "relu", "conv->", "->flat", "parameters", "activations", "schedule 'gpipe'",
-        "no deadlock", "first  F0 F1 F2 F3 ", "cpu1   .  F0 F1 F2 F3 "})
+        "3x6x6", "432 B", "436", "relu", "conv..relu->flat..fc", "parameters", "activations", "schedule 'gpipe'",
+        "no deadlock", "conv..relu F0F1F2F3", "flat..fc   ..F0F1F2F3"})
     CHECK_MESSAGE(ended.out_has(part), part << " in:\n" << ended.out);
   CHECK(!ended.out_has("\033"));
 }

@@ -200,9 +200,12 @@ TEST_CASE("a run whose numbers go bad is exit code 1 and names a layer; the last
   const TemporaryFolder folder;
   const std::string graph = write_tiny_graph(folder), saved = folder / "saved";
   REQUIRE(run_program(folder, {"run", graph, "--epochs", "1", "--checkpoint", saved}).code == 0);
-  const Ended ended =
-      run_program(folder, {"run", graph, "--set", R"(data.preprocess=[{"type":"scale","by":1e6}])", "--set",
-                           "training.optimizer.learning_rate=1000", "--epochs", "50", "--checkpoint", saved});
+  const Ended ended = run_program(
+      folder,
+      {"run", graph, "--set",
+       R"(data.preprocess=[{"type":"scale","by":1e6},{"type":"scale","by":1e6},{"type":"scale","by":1e6},{"type":"scale","by":1e6},{"type":"scale","by":1e6}])",
+       "--set", "training.optimizer.learning_rate=1000", "--set", "layers.relu.type=leaky_relu", "--epochs", "50",
+       "--checkpoint", saved});
   CHECK(ended.code == 1);
   CHECK_MESSAGE(ended.err_has("lenet-flow: error: "), ended.err);
   CHECK((ended.err_has("conv") || ended.err_has("fc")));

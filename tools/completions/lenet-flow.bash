@@ -16,7 +16,7 @@ _lenet_flow() {
             compopt -o filenames
             mapfile -t COMPREPLY < <(compgen -f -X '!*.safetensors' -- "$current"; compgen -d -- "$current")
             return ;;
-        --json | --predictions | --dot)
+        --json | --predictions | --dot | --draw | --schedule-out)
             compopt -o filenames
             mapfile -t COMPREPLY < <(compgen -f -- "$current")
             return ;;
@@ -32,7 +32,7 @@ _lenet_flow() {
     case $command in
         '') options='--help --version' ;;
         run) options="$graph --init --checkpoint --resume --json" ;;
-        check) options="$graph --dot" ;;
+        check) options="$graph --dot --draw --schedule-out" ;;
         eval) options="$graph --parameters --predictions --json" ;;
         verify) options="$graph --init --steps --json" ;;
         devices) options='--help --version' ;;

@@ -29,6 +29,8 @@ complete -c lenet-flow -n '__fish_seen_subcommand_from run' -l checkpoint -x -a 
 complete -c lenet-flow -n '__fish_seen_subcommand_from run' -l resume -d 'Go on from the newest whole checkpoint'
 complete -c lenet-flow -n '__fish_seen_subcommand_from run eval verify' -l json -r -F -d 'The result as JSON'
 complete -c lenet-flow -n '__fish_seen_subcommand_from check' -l dot -r -F -d 'Write the network for Graphviz'
+complete -c lenet-flow -n '__fish_seen_subcommand_from check' -l draw -r -F -d 'Draw the schedule as an SVG picture'
+complete -c lenet-flow -n '__fish_seen_subcommand_from check' -l schedule-out -r -F -d 'Write the schedule as CSV'
 complete -c lenet-flow -n '__fish_seen_subcommand_from eval' -l parameters -r -F -d 'The parameters'
 complete -c lenet-flow -n '__fish_seen_subcommand_from eval' -l predictions -r -F -d 'Write a CSV file'
 complete -c lenet-flow -n '__fish_seen_subcommand_from verify' -l steps -x -d 'Batches to train each way'

@@ -126,5 +126,5 @@ TEST_CASE("A wrong --map") {
 TEST_CASE("Errors of the file, of --set and of --map come together") {
   Parts parts;
   parts.training = R"("training": {"epochs": 0})";
-  CHECK(errors_of(parts.text(), {{"pipeline.flush=false"}, {"gpu0=cpu"}}).size() == 3);
+  CHECK(errors_of(parts.text(), {{"pipeline.flush=3"}, {"gpu0=cpu"}}).size() == 3);
 }

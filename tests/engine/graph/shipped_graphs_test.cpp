@@ -106,8 +106,8 @@ TEST_CASE("What the files are for is what they have") {
   const Network split = shipped_network("split_conv_gpu");
   REQUIRE(split.stages.size() == 2);
   CHECK(split.stages[0].name == "conv1..pool2");
-  CHECK(split.stages[0].device == "gpu0");
-  CHECK(split.stages[1].device == "cpu0");
+  CHECK(split.stages[0].devices.front() == "gpu0");
+  CHECK(split.stages[1].devices.front() == "cpu0");
   const Network seed = shipped_network("seed_cnn");
   CHECK(seed.layers.back().folded);
   CHECK(seed.layers[6].output_shape == Shape{32 * 23 * 23});

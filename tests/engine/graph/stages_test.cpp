@@ -59,7 +59,7 @@ void check_cut(const Network& network) {
     for (const int number : network.stages[s].layers) {
       const NetworkLayer& layer = network.layers[static_cast<std::size_t>(number)];
       REQUIRE(layer.stage == static_cast<int>(s));
-      REQUIRE(layer.device == network.stages[s].device);
+      REQUIRE(layer.device == network.stages[s].devices.front());
       for (const int producer : layer.producers) {
         if (producer == network_input) continue;
         REQUIRE(seen.contains(producer));
@@ -94,7 +94,7 @@ TEST_CASE("Neighbours on one device are one stage, cut where the device changes"
   CHECK(link_names(network) == Lines{"reader->flat..a", "flat..a->b..c", "b..c->d"});
   CHECK(network.links[1].layers == std::vector<int>{1});
   CHECK(network.links[0].layers.empty());
-  CHECK(network.stages[2].device == "p");
+  CHECK(network.stages[2].devices.front() == "p");
   check_cut(network);
 }
 
@@ -147,7 +147,7 @@ TEST_CASE("Random graphs: never a cycle, and never two neighbours apart that cou
       if (link.from == network_input) continue;
       const Stage &from = network.stages[static_cast<std::size_t>(link.from)],
                   &to = network.stages[static_cast<std::size_t>(link.to)];
-      if (from.device == to.device) CHECK_FALSE(could_be_one(network, link.from, link.to));
+      if (from.devices.front() == to.devices.front()) CHECK_FALSE(could_be_one(network, link.from, link.to));
     }
   }
 }
