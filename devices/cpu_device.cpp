@@ -7,6 +7,7 @@
 #include <tbb/task_arena.h>
 #include <tbb/task_scheduler_observer.h>
 
+#include <Eigen/Core>
 #include <algorithm>
 #include <cstring>
 #include <new>
@@ -115,12 +116,15 @@ void CpuDevice::read_parameter(const ParameterView& from, std::span<float> to) {
 
 void CpuDevice::accumulate(const float* from, float* to, std::int64_t floats, bool first) {
   constexpr std::int64_t grain = 16384;
+  using Floats = Eigen::Map<Eigen::ArrayXf>;
+  using ConstantFloats = Eigen::Map<const Eigen::ArrayXf>;
   queue_->parallel_for(floats, grain, [&](std::int64_t begin, std::int64_t end, int) {
-    if (first) {
-      std::copy(from + begin, from + end, to + begin);
-    } else {
-      for (std::int64_t i = begin; i < end; ++i) to[i] += from[i];
-    }
+    const ConstantFloats more(from + begin, end - begin);
+    Floats sum(to + begin, end - begin);
+    if (first)
+      sum = more;
+    else
+      sum += more;
   });
 }
 

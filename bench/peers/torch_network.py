@@ -10,7 +10,10 @@ def pair(value):
 
 
 class SamePadding(nn.Module):
-    """Zero padding so that the output's size is the input's over the stride, rounded up; one more at the bottom and right."""
+    """Zero padding that makes the output's size the input's over the stride, rounded up.
+
+    Where the padding is odd, one more goes to the bottom and right.
+    """
 
     def __init__(self, kernel, stride, dilation):
         super().__init__()
@@ -116,7 +119,10 @@ class Network(nn.Module):
         return values[self.output]
 
     def tensors(self):
-        """{"conv1.weight": tensor}: parameters and running statistics under the names of lenet-flow's files."""
+        """{"conv1.weight": tensor}: parameters and running statistics, under the names of lenet-flow's files.
+
+        They are the network's own, not copies.
+        """
         state = self.state_dict()
         names = {name: name.removeprefix("layers.").replace(".convolution.", ".") for name in state}
         return {names[name]: tensor for name, tensor in state.items() if not name.endswith("num_batches_tracked")}
@@ -127,9 +133,11 @@ def make_loss(loss):
     if kind == "softmax_cross_entropy":
         return nn.CrossEntropyLoss(label_smoothing=loss.get("label_smoothing", 0.0))
     if kind == "binary_cross_entropy":
-        return lambda outputs, labels: functional.binary_cross_entropy_with_logits(outputs[:, 0], labels.float())
+        return lambda outputs, labels: functional.binary_cross_entropy_with_logits(outputs[:, 0], labels.to(outputs))
     if kind == "mean_squared_error":
-        return lambda outputs, labels: functional.mse_loss(outputs, functional.one_hot(labels, outputs.shape[1]).float())
+        return lambda outputs, labels: functional.mse_loss(
+            outputs, functional.one_hot(labels, outputs.shape[1]).to(outputs)
+        )
     raise SystemExit(f"loss: '{kind}' is not known here")
 
 

@@ -1,4 +1,4 @@
-"""without_cuda.py FOLDER: writes libraries into FOLDER that stand in for CUDA's, so that `import torch` works without them.
+"""without_cuda.py FOLDER: writes libraries into FOLDER that stand in for CUDA's, so that `import torch` works.
 
 PyPI's PyTorch for Linux is linked against CUDA's libraries and cannot be loaded without them, though nothing on the CPU
 calls them. Every function that PyTorch's own libraries ask for is defined here, under the same name and version, and

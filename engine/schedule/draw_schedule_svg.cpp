@@ -9,7 +9,7 @@ namespace lenet_flow {
 namespace {
 
 // Pixels.
-constexpr double row_height = 24, row_gap = 4, top = 34, character = 7.2, margin = 12;
+constexpr double row_height = 24, row_gap = 4, top = 34, character = 7.2, bold_character = 7.9, margin = 12;
 constexpr double usual_width = 22, least_width = 480, most_width = 6000;
 
 /// Colours that stay apart for all common kinds of colour blindness (Okabe and Ito, 2008), darker text on each; page
@@ -63,9 +63,9 @@ std::string drawn(const TimedAction& timed, const std::string& label, double lef
   return text;
 }
 
-std::string legend(const Simulation& simulation, double left, double y) {
+/// Moves `x` to the legend's end.
+std::string legend(const Simulation& simulation, double& x, double y) {
   std::string text;
-  double x = left;
   const auto entry = [&](const std::string& kind, const std::string& words) {
     text += fmt::format(R"(<rect class="{}" x="{:.2f}" y="{:.2f}" width="14" height="14"/>)"
                         R"(<text x="{:.2f}" y="{:.2f}">{}</text>)"
@@ -90,8 +90,11 @@ std::string draw_schedule_svg(const Simulation& simulation, const ScheduleShape&
   const double units = std::max(simulation.length / usual_duration(simulation), 1.0);
   const double time_width = std::clamp(units * usual_width, least_width, most_width);
   const double scale = simulation.length > 0 ? time_width / simulation.length : 1;
-  const double width = left + time_width + margin + 4;
   const double bottom = top + static_cast<double>(rows.size()) * (row_height + row_gap);
+  double legend_end = left;
+  const std::string legend_text = legend(simulation, legend_end, bottom + 8);
+  const double caption_end = margin + static_cast<double>(caption.size()) * bold_character;
+  const double width = std::max({left + time_width + 4, legend_end, caption_end}) + margin;
   const double height = bottom + 34;
 
   std::string svg = fmt::format(
@@ -115,7 +118,7 @@ std::string draw_schedule_svg(const Simulation& simulation, const ScheduleShape&
     for (const TimedAction& timed : row.actions) svg += drawn(timed, row.label, left, y, scale);
     y += row_height + row_gap;
   }
-  return svg + legend(simulation, left, bottom + 8) + "</svg>\n";
+  return svg + legend_text + "</svg>\n";
 }
 
 }  // namespace lenet_flow
