@@ -178,7 +178,8 @@ int devices_used(const ScheduleShape& shape) {
 std::optional<double> interleaved_bubble(const ScheduleShape& shape) {
   const int devices = devices_used(shape);
   if (!folded_chain(shape) || shape.stages() % devices != 0 || shape.micro_batches % devices != 0) return {};
-  return share(devices - 1.0, shape.stages() / devices * shape.micro_batches);
+  const int stages_a_device = shape.stages() / devices;
+  return share(devices - 1.0, stages_a_device * shape.micro_batches);
 }
 
 /// As zero_bubble(), with two stages a device.

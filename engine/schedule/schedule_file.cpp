@@ -272,7 +272,7 @@ Schedule read_schedule_csv(const std::filesystem::path& path, const ScheduleShap
     Diagnostic problem;
     problem.where.file = path.string();
     problem.message = "cannot read the schedule: " + why;
-    return InputError(std::move(problem));
+    return InputError(problem);
   };
   std::error_code failure;
   if (std::filesystem::is_directory(path, failure)) throw unreadable("it is a folder");

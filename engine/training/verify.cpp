@@ -54,8 +54,10 @@ Verification verify_graph(const RunOptions& options, std::uint64_t steps) {
   if (steps == 0) steps = batches;
   PipelineOptions mine = session.pipeline_options(), reference = session.pipeline_options("sequential");
   mine.training = reference.training = true;  // whatever the file's mode
+  if (mine.weight_versions != WeightVersions::flush)
+    throw InputError("verify: with \"flush\": false there is nothing to be equal to; add --set pipeline.flush=true");
   Verification verification;
-  verification.schedule = mine.schedule->name;
+  verification.schedule = schedule_name(mine);
   if (mine.schedule == reference.schedule)
     session.warn("verify: the file's schedule is 'sequential' itself; it is compared with itself");
   const int epochs = static_cast<int>(std::min<std::uint64_t>((steps + batches - 1) / batches, 1'000'000));

@@ -60,8 +60,9 @@ std::string branches(const std::string& d0, const std::string& d1, const std::st
 }  // namespace
 
 TEST_CASE("the parameters after training are those of `sequential`, bit for bit, for any cut") {
-  for (const auto& [batch, micro_batch, images] :
+  for (const auto& [batch_images, micro_batch_images, pass_images] :
        {std::tuple{8, 8, 40}, {8, 3, 37}, {9, 2, 40}, {10, 1, 21}, {40, 16, 40}}) {
+    const int batch = batch_images, micro_batch = micro_batch_images, images = pass_images;
     const std::string pipeline = "\"micro_batch\": " + std::to_string(micro_batch);
     CAPTURE(batch);
     CAPTURE(micro_batch);
