@@ -27,7 +27,8 @@ std::string_view trimmed(std::string_view text) {
 Shape shape_of(std::int64_t pixels, const std::string& where) {
   for (const std::int64_t channels : {1, 3}) {
     if (pixels <= 0 || pixels % channels != 0) continue;
-    const auto side = static_cast<std::int64_t>(std::llround(std::sqrt(static_cast<double>(pixels / channels))));
+    const std::int64_t area = pixels / channels;
+    const auto side = static_cast<std::int64_t>(std::llround(std::sqrt(static_cast<double>(area))));
     if (side * side * channels == pixels && side <= longest_side) return {channels, side, side};
   }
   throw InputError(
