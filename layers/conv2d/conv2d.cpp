@@ -47,8 +47,8 @@ class Conv2d final : public Layer {
   }
 
   Flops flops(std::span<const Shape> inputs) const override {
-    const double products = static_cast<double>(output_shape(inputs).elements()) *
-                            static_cast<double>(inputs[0].channels / groups_ * kernel_.height * kernel_.width);
+    const std::int64_t taps = inputs[0].channels / groups_ * kernel_.height * kernel_.width;
+    const double products = static_cast<double>(output_shape(inputs).elements()) * static_cast<double>(taps);
     return {2 * products, 2 * products, 2 * products};
   }
 

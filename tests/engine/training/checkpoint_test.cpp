@@ -112,7 +112,8 @@ TEST_CASE("a state that is malformed or contradicts itself is refused") {
     metadata[key] = value;
     CHECK_THROWS_AS(read_state(metadata, 10, "f"), InputError);
   };
-  for (const auto& [key, value] : whole) {
+  for (const auto& entry : whole) {
+    const std::string& key = entry.first;
     Metadata metadata = whole;
     metadata.erase(key);
     INFO(key);
