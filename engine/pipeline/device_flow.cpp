@@ -73,7 +73,7 @@ class ActionChain {
         port.try_put(token);
     });
     port.try_put(Token{work.micro_batch, now, unit.stage, unit.stage, kind_, Cause::done});
-    runner_.ended(kind_, work.micro_batch, now);
+    runner_.ended(kind_, work.micro_batch);
   }
 
   RunState& state_;

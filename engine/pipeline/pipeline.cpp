@@ -298,23 +298,6 @@ void Pipeline::throw_failure(const PassRequest& request) {
   throw RunError(failure.non_finite ? find_non_finite(request, failure.batch) : failure.message);
 }
 
-ActionCosts Pipeline::fastest_actions() const {
-  ActionCosts costs;
-  costs.stages.resize(state_.stages.size(), {0, 0, 0, 0});
-  costs.transfers.resize(plan_.shape.links.size(), 0);
-  for (const auto& unit : state_.units) {
-    if (unit->replica > 0) continue;
-    ActionCosts::StageCosts& stage = costs.stages[static_cast<std::size_t>(unit->stage)];
-    const auto seconds = [&](ActionKind kind) {
-      return static_cast<double>(unit->fastest[static_cast<int>(kind)].load(std::memory_order_relaxed)) * 1e-9;
-    };
-    const double backward = seconds(ActionKind::backward);
-    stage = {seconds(ActionKind::forward), seconds(ActionKind::input_gradients) + backward / 2,
-             seconds(ActionKind::parameter_gradients) + backward / 2, seconds(ActionKind::update)};
-  }
-  return costs;
-}
-
 std::vector<std::vector<std::int64_t>> Pipeline::staleness() const {
   std::vector<std::vector<std::int64_t>> staleness;
   for (const StageFacts& stage : state_.stages)

@@ -61,8 +61,6 @@ class Pipeline {
   bool set_parameters(const ParameterFile& file, const std::string& path);
 
   const PipelinePlan& plan() const { return plan_; }
-  /// Seconds of the fastest action of each kind of each stage so far (B is I and W as one: both are then given half).
-  ActionCosts fastest_actions() const;
   /// Predicted class of each image of the last pass, and the outputs that keep_outputs asked for.
   const std::vector<std::int32_t>& predicted() const { return state_.predicted; }
   const std::vector<float>& outputs() const { return state_.outputs; }

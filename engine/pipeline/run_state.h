@@ -86,10 +86,10 @@ struct UnitState {
   int stage, replica, device;
   CoreTurn* turn;
   StageClock clock;
-  std::int64_t last_batch = -1;               ///< batch of its last action in this pass
-  std::int64_t images = 0;                    ///< trained, or inferred, in timed passes
-  std::atomic<std::int64_t> actions_done{0};  ///< in all passes
-  std::atomic<Nanoseconds> slowest[action_kinds] = {}, fastest[action_kinds] = {};  ///< actions so far; 0: none
+  std::int64_t last_batch = -1;                         ///< batch of its last action in this pass
+  std::int64_t images = 0;                              ///< trained, or inferred, in timed passes
+  std::atomic<std::int64_t> actions_done{0};            ///< in all passes
+  std::atomic<Nanoseconds> slowest[action_kinds] = {};  ///< actions so far; 0: none
 };
 
 /// The order of a batch's actions: a schedule, and what the engine looks up in it.

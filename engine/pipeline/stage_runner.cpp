@@ -8,20 +8,6 @@
 #include "engine/pipeline/token_rules.h"
 
 namespace lenet_flow {
-namespace {
-
-std::string_view verb(ActionKind kind) {
-  switch (kind) {
-    case ActionKind::forward: return "forward";
-    case ActionKind::input_gradients: return "input gradients";
-    case ActionKind::parameter_gradients: return "parameter gradients";
-    case ActionKind::backward: return "backward";
-    case ActionKind::update: return "update";
-  }
-  return "";
-}
-
-}  // namespace
 
 StageRunner::StageRunner(RunState& state, int unit)
     : state_(state),
@@ -97,7 +83,7 @@ std::string StageRunner::action_text(const RunState& state, ActionKind kind, std
   const std::int64_t batch = update ? micro_batch : state.pass.cut.batch_of(micro_batch);
   const std::string part =
       update ? std::string() : fmt::format("micro-batch {} of ", state.pass.cut.index_of(micro_batch) + 1);
-  return fmt::format("{} of {}{}", verb(kind), part, state.pass.batch_text(batch));
+  return fmt::format("{} of {}{}", meaning(kind), part, state.pass.batch_text(batch));
 }
 
 /// "layer 'conv1' (stage 'conv1..pool1', device 'cpu0'), forward of micro-batch 3 of batch 12, epoch 1".
@@ -160,9 +146,6 @@ Nanoseconds StageRunner::end(ActionKind kind, std::int64_t micro_batch) {
   if (state_.timed) unit_.clock.end_action(now);
   const Nanoseconds took = std::max<Nanoseconds>(1, now - turn_.running_since.load(std::memory_order_relaxed));
   raise(unit_.slowest[static_cast<int>(kind)], took);
-  auto& fastest = unit_.fastest[static_cast<int>(kind)];
-  if (const Nanoseconds before = fastest.load(std::memory_order_relaxed); before == 0 || took < before)
-    fastest.store(took, std::memory_order_relaxed);
   turn_.running_since.store(0, std::memory_order_relaxed);
   unit_.actions_done.fetch_add(1, std::memory_order_relaxed);
   if (unit_.turn) unit_.turn->give();
@@ -174,7 +157,7 @@ Nanoseconds StageRunner::end(ActionKind kind, std::int64_t micro_batch) {
   return now;
 }
 
-void StageRunner::ended(ActionKind kind, std::int64_t micro_batch, Nanoseconds) {
+void StageRunner::ended(ActionKind kind, std::int64_t micro_batch) {
   if (kind == ActionKind::update) {
     state_.updates_done.fetch_add(1, std::memory_order_acq_rel);
     return state_.notify();

@@ -25,7 +25,7 @@ class StageRunner {
   /// Gives the cores back and counts. The tokens are to be sent next, then `done` to the own device, then ended().
   Nanoseconds end(ActionKind kind, std::int64_t micro_batch);
   /// Wakes the caller of the pass where it may wait for what has ended.
-  void ended(ActionKind kind, std::int64_t micro_batch, Nanoseconds now);
+  void ended(ActionKind kind, std::int64_t micro_batch);
 
   UnitState& unit() { return unit_; }
   /// "forward of micro-batch 3 of batch 12, epoch 1".

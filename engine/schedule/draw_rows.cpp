@@ -43,15 +43,4 @@ std::vector<ActionKind> drawn_kinds(const Simulation& simulation) {
   return kinds;
 }
 
-const char* meaning(ActionKind kind) {
-  switch (kind) {
-    case ActionKind::forward: return "forward";
-    case ActionKind::input_gradients: return "input gradients";
-    case ActionKind::parameter_gradients: return "parameter gradients";
-    case ActionKind::backward: return "backward";
-    case ActionKind::update: return "update";
-  }
-  return "";
-}
-
 }  // namespace lenet_flow

@@ -25,7 +25,4 @@ double usual_duration(const Simulation& simulation);
 /// The kinds of action that occur, in the order of their letters' meaning.
 std::vector<ActionKind> drawn_kinds(const Simulation& simulation);
 
-/// "forward", "input gradients", ... for a legend.
-const char* meaning(ActionKind kind);
-
 }  // namespace lenet_flow

@@ -7,6 +7,17 @@ namespace lenet_flow {
 
 char letter(ActionKind kind) { return "FIWBU"[static_cast<int>(kind)]; }
 
+const char* meaning(ActionKind kind) {
+  switch (kind) {
+    case ActionKind::forward: return "forward";
+    case ActionKind::input_gradients: return "input gradients";
+    case ActionKind::parameter_gradients: return "parameter gradients";
+    case ActionKind::backward: return "backward";
+    case ActionKind::update: return "update";
+  }
+  return "";
+}
+
 std::string Action::text() const {
   std::string text = std::to_string(stage) + letter(kind);
   if (kind != ActionKind::update) text += std::to_string(micro_batch);

@@ -24,6 +24,8 @@ inline constexpr int action_kinds = 5;
 
 /// 'F', 'I', 'W', 'B' or 'U'.
 char letter(ActionKind kind);
+/// "forward", "input gradients", "parameter gradients", "backward" or "update".
+const char* meaning(ActionKind kind);
 
 /// One action of a batch: a stage, what it does, and for which micro-batch of the batch (0 for an update).
 struct Action {
