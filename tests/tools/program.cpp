@@ -195,6 +195,14 @@ Ended Program::wait() {
   return result;
 }
 
+bool has_terminals() {
+  int master = -1, slave = -1;
+  if (::openpty(&master, &slave, nullptr, nullptr, nullptr) != 0) return false;
+  ::close(master);
+  ::close(slave);
+  return true;
+}
+
 Ended run_program(const TemporaryFolder& folder, const std::vector<std::string>& arguments,
                   const Program::Environment& more, const Setup& setup) {
   return Program(folder, arguments, more, setup).wait();

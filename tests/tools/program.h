@@ -84,6 +84,8 @@ class Program {
   bool reaped_ = false;
 };
 
+/// Whether this machine has pseudo-terminals (Setup::err_terminal): a bare chroot has none.
+bool has_terminals();
 /// Runs the program to its end.
 Ended run_program(const TemporaryFolder& folder, const std::vector<std::string>& arguments,
                   const Program::Environment& more = {}, const Setup& setup = {});
