@@ -90,8 +90,8 @@ class OrderWalk {
  public:
   OrderWalk(const RunState& state, int device) : state_(state), device_(static_cast<std::size_t>(device)) {}
 
-  /// The token for the next action's turn; false after the last action of the pass.
-  bool next(Nanoseconds now, Token& token) {
+  /// The token for the next action's turn, after what has ended; false after the last action of the pass.
+  bool next(const Token& done, Token& token) {
     const BatchCut& cut = state_.pass.cut;
     const bool whole_pass = state_.overlaps_batches();
     const std::int64_t lists = whole_pass ? 1 : cut.batches();
@@ -105,7 +105,7 @@ class OrderWalk {
       return false;
     }
     const Action& action = list()[position_++];
-    token = {action.micro_batch, now, action.stage, action.stage, action.kind, Cause::order};
+    token = {action.micro_batch, done.time, action.stage, done.from, action.kind, Cause::order};
     if (!whole_pass)
       token.micro_batch =
           action.kind == ActionKind::update ? batch_ : batch_ * cut.micro_batches() + action.micro_batch;
@@ -149,7 +149,7 @@ struct DeviceFlow::Nodes {
     order = std::make_unique<OrderNode>(
         graph, flow::serial, [this](const Token& token, OrderNode::output_ports_type& ports) noexcept {
           Token turn;
-          if ((token.cause == Cause::done || token.cause == Cause::begin_pass) && walk.next(token.time, turn))
+          if ((token.cause == Cause::done || token.cause == Cause::begin_pass) && walk.next(token, turn))
             std::get<0>(ports).try_put(turn);
         });
     for (std::size_t unit = 0; unit < state.units.size(); ++unit)

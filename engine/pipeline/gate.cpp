@@ -56,7 +56,9 @@ bool TokenGate::add(const Token& token, Arrivals& arrivals) {
   const auto set = [&](std::atomic<std::uint64_t>& bits) {
     bits.store(bits.load(relaxed) | sender_bit(stage_, token), relaxed);
   };
-  const auto came = [&](Nanoseconds& latest) { latest = std::max(latest, token.time); };
+  const auto came = [&](Arrival& latest) {
+    if (token.time >= latest.time) latest = {token.time, token.from};
+  };
   switch (token.cause) {
     case Cause::input: set(gathered.inputs), came(gathered.arrivals.input); break;
     case Cause::pixels: gathered.pixels.store(true, relaxed), came(gathered.arrivals.input); break;

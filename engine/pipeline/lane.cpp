@@ -16,7 +16,8 @@ void pause_a_moment() {
 
 }  // namespace
 
-Lane::Lane(Device& device, const std::function<Handler()>& open, Nanoseconds spin) : spin_(spin) {
+Lane::Lane(Device& device, const std::function<Handler()>& open, Nanoseconds spin, EventRing& events)
+    : spin_(spin), events_(events) {
   inbox_.reserve(1024);
   std::promise<void> promise;
   std::future<void> opened = promise.get_future();
@@ -75,9 +76,14 @@ bool Lane::wait_for_tokens(std::vector<Token>& tokens) {
     while (!has_tokens_.load(std::memory_order_acquire) && steady_now() < until) pause_a_moment();
   }
   std::unique_lock lock(mutex_);
-  sleeping_ = true;
-  filled_.wait(lock, [this] { return !inbox_.empty() || closing_; });
-  sleeping_ = false;
+  const auto filled = [this] { return !inbox_.empty() || closing_; };
+  if (!filled()) {
+    events_.write({.time = steady_now(), .type = EventType::asleep});
+    sleeping_ = true;
+    filled_.wait(lock, filled);
+    sleeping_ = false;
+    events_.write({.time = steady_now(), .type = EventType::awake});
+  }
   tokens.swap(inbox_);
   has_tokens_.store(closing_, std::memory_order_release);
   return !tokens.empty();

@@ -11,7 +11,8 @@
 
 #include "devices/device.h"
 #include "engine/schedule/schedule.h"
-#include "engine/trace/stage_clock.h"
+#include "engine/trace/clock.h"
+#include "engine/trace/event_ring.h"
 
 namespace lenet_flow {
 
@@ -47,7 +48,8 @@ class Lane {
   /// there works there. Exceptions of `open` come out of this constructor. `spin`: before it sleeps; 0 where cores are
   /// shared.
   using Handler = std::function<void(std::span<const Token>)>;
-  Lane(Device& device, const std::function<Handler()>& open, Nanoseconds spin);
+  /// `events`: takes note of when the thread sleeps.
+  Lane(Device& device, const std::function<Handler()>& open, Nanoseconds spin, EventRing& events);
   /// Ends the thread after what is in the inbox was handled.
   ~Lane();
   Lane(const Lane&) = delete;
@@ -61,6 +63,7 @@ class Lane {
   bool wait_for_tokens(std::vector<Token>& tokens);
 
   Nanoseconds spin_;
+  EventRing& events_;
   std::mutex mutex_;
   std::condition_variable filled_;
   std::vector<Token> inbox_;

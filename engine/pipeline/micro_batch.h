@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "engine/trace/record.h"
 #include "layers/kernel.h"
 
 namespace lenet_flow {
@@ -21,6 +22,7 @@ struct MicroBatch {
   std::vector<std::uint32_t> samples;  ///< number of each image in the data set
   std::vector<std::int32_t> labels;    ///< one an image
   std::span<float> pixels;             ///< [image][channel][row][column], written by the reader
+  ReadRecord read;                     ///< by the reader, before its token
   std::atomic<int> readers_left{0};    ///< entry stages that have not taken the pixels
   std::atomic<int> stages_left{0};     ///< stages that have not ended their work on it
 };

@@ -13,6 +13,7 @@
 #include "engine/pipeline/device_flow.h"
 #include "engine/pipeline/reader.h"
 #include "engine/pipeline/run_error.h"
+#include "engine/pipeline/stage_runner.h"
 
 namespace lenet_flow {
 namespace {
@@ -21,6 +22,17 @@ namespace {
 constexpr Nanoseconds spin_before_sleep = 50'000;
 
 constexpr Nanoseconds between_reports = 100'000'000;
+
+PassTrace pass_trace(const PassFacts& facts, Nanoseconds begin) {
+  return {.epoch = static_cast<int>(facts.epoch),
+          .training = facts.mode == Mode::train,
+          .micro_batches = facts.cut.micro_batches_in_pass(),
+          .batches = facts.cut.batches(),
+          .per_batch = facts.cut.micro_batches(),
+          .images_per_micro_batch = facts.cut.micro_batch,
+          .images = facts.cut.images,
+          .begin = begin};
+}
 
 int reader_threads() { return static_cast<int>(Machine::here().cores().size()); }
 
@@ -66,10 +78,36 @@ Pipeline::Pipeline(const Network& network, const DeviceSet& devices, const Pipel
       threads += static_cast<const CpuQueue&>(devices.device(i).queue()).cores();
   threads_ = std::make_unique<TbbThreads>(threads);
 
+  name_traced();
   make_units();
+  name_traced_units();
   make_ring();
   open_lanes();
   reader_ = std::make_unique<Reader>(state_, reader_threads());
+}
+
+/// The names behind the trace's numbers, and who listens to it.
+void Pipeline::name_traced() {
+  for (int i = 0; i < devices_.size(); ++i) traced_.devices.push_back(devices_.device(i).name());
+  for (const Stage& stage : network_.stages) traced_.stages.push_back(stage.name);
+  traced_.links = plan_.shape.links;
+  traced_.in_flight = plan_.limits.in_flight;
+  traced_.link_capacity = plan_.limits.link_capacity;
+  collector_ = std::make_unique<Collector>(traced_);
+}
+
+/// The same of units and their steps, once they are made.
+void Pipeline::name_traced_units() {
+  for (const auto& unit : state_.units) {
+    TracedPipeline::Unit traced{unit->stage, unit->replica, unit->device, state_.stage(unit->stage).entry, {}};
+    const StageRunner runner(state_, unit->number);
+    for (int kind = 0; kind < action_kinds; ++kind)
+      for (int step = 0; step < runner.steps(static_cast<ActionKind>(kind)); ++step)
+        traced.steps[kind].push_back(runner.step_label(static_cast<ActionKind>(kind), step));
+    traced_.units.push_back(std::move(traced));
+  }
+  account_ = std::make_unique<Account>(traced_);
+  collector_->add_sink(*account_);
 }
 
 /// Allocates the devices' memory and makes the stages' workers on it.
@@ -92,9 +130,10 @@ void Pipeline::make_units() {
     StageFacts& stage = state_.stages[static_cast<std::size_t>(memory.stage())];
     const int device = plan_.device_of(memory);
     stage.units.push_back(static_cast<int>(state_.units.size()));
-    state_.units.push_back(std::make_unique<UnitState>(network_, memory.stage(), memory.replica(), memories_,
-                                                       workspaces[static_cast<std::size_t>(device)], optimizer_,
-                                                       options_.seed, device, devices_.turn(device)));
+    state_.units.push_back(
+        std::make_unique<UnitState>(network_, static_cast<int>(state_.units.size()), memory.stage(), memory.replica(),
+                                    memories_, workspaces[static_cast<std::size_t>(device)], optimizer_, options_.seed,
+                                    device, devices_.turn(device), collector_->ring(device)));
     stage.share = state_.units.back()->worker.share();
     stage.slots = plan_.limits.slots[static_cast<std::size_t>(memory.stage())];
     stage.entry = state_.units.back()->worker.reads_network_input();
@@ -138,7 +177,8 @@ void Pipeline::open_lanes() {
       state_.flows[static_cast<std::size_t>(i)] = flow.get();
       return [flow](std::span<const Token> tokens) { flow->deliver(tokens); };
     };
-    state_.lanes.push_back(std::make_unique<Lane>(devices_.device(i), open, devices_.turn(i) ? 0 : spin_before_sleep));
+    state_.lanes.push_back(std::make_unique<Lane>(devices_.device(i), open, devices_.turn(i) ? 0 : spin_before_sleep,
+                                                  collector_->ring(i)));
   }
 }
 
@@ -149,7 +189,7 @@ PassResult Pipeline::run(const PassRequest& request) {
   begin_pass(request);
   const Nanoseconds begin = steady_now();
   watchdog_.begin(begin);
-  for (const auto& unit : state_.units) unit->clock.begin_pass(begin);
+  if (request.timed) collector_->begin_pass(pass_trace(request.facts, begin));
   for (const auto& lane : state_.lanes) {
     Token token;
     token.time = begin;
@@ -172,8 +212,7 @@ PassResult Pipeline::run(const PassRequest& request) {
   });
   reader_->wait();
   const Nanoseconds end = steady_now();
-  if (request.timed)
-    for (const auto& unit : state_.units) unit->clock.end_pass(end);
+  if (request.timed) collector_->end_pass(end);
   if (state_.failed()) throw_failure(request);
   if (state_.micro_batches_out != micro_batches || state_.micro_batches_failed != 0)
     throw RunError(fmt::format("{} micro-batches went in, {} came out and {} failed: the engine has lost some",
@@ -256,6 +295,7 @@ void Pipeline::feed_micro_batch(const PassRequest& request, std::int64_t number,
   entry.readers_left = static_cast<int>(
       std::count_if(state_.stages.begin(), state_.stages.end(), [](const StageFacts& stage) { return stage.entry; }));
   entry.stages_left = static_cast<int>(state_.stages.size());
+  entry.read.asked = steady_now();
   reader_->read(number);
 }
 
@@ -264,6 +304,7 @@ void Pipeline::wait_until(const PassRequest& request, const std::function<bool()
     std::unique_lock lock(state_.mutex);
     ended = state_.changed.wait_for(lock, std::chrono::nanoseconds(between_reports), done);
     lock.unlock();
+    if (state_.timed) collector_->collect();
     if (!ended) check_watchdog();
   }
 }
@@ -316,7 +357,8 @@ std::vector<StageResult> Pipeline::stage_results() const {
     result.replica = unit.replica;
     for (const int layer : stage.layers) result.layers.push_back(network_.layers[static_cast<std::size_t>(layer)].name);
     result.images = unit.images;
-    result.seconds = unit.clock.seconds();
+    result.seconds = account_->units()[i].seconds;
+    result.injected_seconds = account_->units()[i].injected_seconds;
     result.peak_bytes = plan_.memory[i].bytes().sum();
   }
   return results;

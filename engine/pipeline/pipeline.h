@@ -15,6 +15,8 @@
 #include "engine/pipeline/plan.h"
 #include "engine/pipeline/run_state.h"
 #include "engine/pipeline/watchdog.h"
+#include "engine/trace/account.h"
+#include "engine/trace/collector.h"
 #include "engine/training/checkpoint.h"
 #include "engine/training/result.h"
 #include "layers/optimizer.h"
@@ -71,10 +73,17 @@ class Pipeline {
   /// One a unit, of all timed passes.
   std::vector<StageResult> stage_results() const;
 
+  /// Whom the trace tells of; where to add a sink; and the accounts of all timed passes.
+  const TracedPipeline& traced() const { return traced_; }
+  Collector& collector() { return *collector_; }
+  const Account& account() const { return *account_; }
+
  private:
   class TbbThreads;
   template <typename Visit>
   void for_each_piece(const FileParameter& parameter, int state, Visit&& visit) const;
+  void name_traced();
+  void name_traced_units();
   void make_units();
   void make_ring();
   void open_lanes();
@@ -93,6 +102,9 @@ class Pipeline {
   const Optimizer* optimizer_;
   std::unique_ptr<TbbThreads> threads_;
   PipelinePlan plan_;
+  TracedPipeline traced_;
+  std::unique_ptr<Collector> collector_;
+  std::unique_ptr<Account> account_;
   StageMemories memories_;
   RunState state_;
   Watchdog watchdog_;

@@ -10,15 +10,17 @@ Reader::Reader(RunState& state, int threads) : state_(state), arena_(threads + 1
     graph_ = std::make_unique<flow::graph>();
     decode_ = std::make_unique<flow::function_node<std::int64_t, std::int64_t>>(
         *graph_, static_cast<std::size_t>(threads), [this](std::int64_t micro_batch) {
-          const Nanoseconds begin = steady_now();
+          ReadRecord& read = state_.micro_batch(micro_batch).read;
+          read.begin = steady_now();
           decode(micro_batch);
-          raise(state_.slowest_read, std::max<Nanoseconds>(1, steady_now() - begin));
+          read.end = steady_now();
+          raise(state_.slowest_read, std::max<Nanoseconds>(1, read.end - read.begin));
           state_.reads_ended.fetch_add(1, std::memory_order_relaxed);
           return micro_batch;
         });
     announce_ = std::make_unique<flow::function_node<std::int64_t, flow::continue_msg, flow::lightweight>>(
         *graph_, flow::unlimited, [this](std::int64_t micro_batch) noexcept {
-          const Nanoseconds now = steady_now();
+          const Nanoseconds now = state_.micro_batch(micro_batch).read.end;
           for (std::size_t i = 0; i < state_.stages.size(); ++i)
             if (state_.stages[i].entry)
               state_.post({micro_batch, now, static_cast<int>(i), -1, ActionKind::forward, Cause::pixels});

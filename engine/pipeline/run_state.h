@@ -17,7 +17,8 @@
 #include "engine/pipeline/micro_batch.h"
 #include "engine/pipeline/stage_worker.h"
 #include "engine/schedule/schedule.h"
-#include "engine/trace/stage_clock.h"
+#include "engine/trace/event_ring.h"
+#include "engine/trace/record.h"
 
 namespace lenet_flow {
 
@@ -72,20 +73,21 @@ struct StageFacts {
 
 /// One replica of a stage at run time.
 struct UnitState {
-  UnitState(const Network& network, int stage_number, int replica_number, const StageMemories& memories,
-            std::span<std::byte> workspace, const Optimizer* optimizer, std::uint64_t seed, int device_index,
-            CoreTurn* cores)
+  UnitState(const Network& network, int unit_number, int stage_number, int replica_number,
+            const StageMemories& memories, std::span<std::byte> workspace, const Optimizer* optimizer,
+            std::uint64_t seed, int device_index, CoreTurn* cores, EventRing& event_ring)
       : worker(network, stage_number, replica_number, memories, workspace, optimizer, seed),
+        number(unit_number),
         stage(stage_number),
         replica(replica_number),
         device(device_index),
         turn(cores),
-        clock(worker.reads_network_input()) {}
+        events(event_ring) {}
 
   StageWorker worker;
-  int stage, replica, device;
+  int number, stage, replica, device;  ///< number: in RunState::units
   CoreTurn* turn;
-  StageClock clock;
+  EventRing& events;                                    ///< its device's
   std::int64_t last_batch = -1;                         ///< batch of its last action in this pass
   std::int64_t images = 0;                              ///< trained, or inferred, in timed passes
   std::atomic<std::int64_t> actions_done{0};            ///< in all passes
@@ -122,7 +124,7 @@ struct RunState {
   std::function<bool(const Token&)> on_send;      ///< false: the token gets lost. For tests.
 
   PassFacts pass;
-  bool timed = true;  ///< the stages' clocks count this pass
+  bool timed = true;  ///< this pass is traced
   /// Of a full batch, and of the pass's last; where batches overlap (no flush) one of the whole pass, in which actions
   /// carry the micro-batch's number in the pass and updates the batch's.
   std::vector<BatchOrder> orders;

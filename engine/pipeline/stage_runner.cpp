@@ -41,23 +41,44 @@ int StageRunner::position(ActionKind kind, int step) const {
   return steps(kind) - 1 - step;
 }
 
-void StageRunner::begin(ActionKind kind, std::int64_t micro_batch, const Arrivals& arrivals) {
+void StageRunner::note(EventType type, ActionKind kind, std::int64_t micro_batch, Nanoseconds time, int detail) const {
+  if (!state_.timed) return;
+  unit_.events.write({time, static_cast<std::int32_t>(micro_batch), static_cast<std::int16_t>(unit_.number),
+                      static_cast<std::int16_t>(detail), type, kind});
+}
+
+void StageRunner::note_needs(ActionKind kind, std::int64_t micro_batch, const Arrivals& arrivals) {
+  const auto need = [&](EventType type, const Arrival& arrival) {
+    if (arrival.time > 0) note(type, kind, micro_batch, arrival.time, arrival.from);
+  };
+  need(EventType::order, arrivals.order);
+  need(EventType::input, arrivals.input);
+  need(EventType::credit, arrivals.credit);
+  need(EventType::room, arrivals.room);
+  need(EventType::update, arrivals.update);
   const std::int64_t batch = batch_of(kind, micro_batch);
-  const bool first = unit_.last_batch < 0 || (state_.pass.mode == Mode::train && batch != unit_.last_batch);
+  if (unit_.last_batch >= 0 && batch > 0 && batch != unit_.last_batch && state_.pass.mode == Mode::train)
+    note(EventType::drained, kind, micro_batch, state_.batch_ended[(batch - 1) % 8].load(std::memory_order_relaxed));
   unit_.last_batch = batch;
-  if (state_.timed) {
-    const Nanoseconds before =
-        batch > 0 ? state_.batch_ended[(batch - 1) % 8].load(std::memory_order_relaxed) : Nanoseconds{0};
-    unit_.clock.ready(arrivals, first, before, steady_now());
+  if (kind == ActionKind::forward && stage_.entry) {
+    const ReadRecord& read = state_.micro_batch(micro_batch).read;
+    note(EventType::read_asked, kind, micro_batch, read.asked);
+    note(EventType::read_begin, kind, micro_batch, read.begin);
+    note(EventType::read_end, kind, micro_batch, read.end);
   }
+  note(EventType::ready, kind, micro_batch, steady_now());
+}
+
+void StageRunner::begin(ActionKind kind, std::int64_t micro_batch, const Arrivals& arrivals) {
+  if (state_.timed) note_needs(kind, micro_batch, arrivals);
   if (unit_.turn) unit_.turn->take();
   const Nanoseconds now = steady_now();
   turn_.running_since.store(now, std::memory_order_relaxed);
-  if (state_.timed) unit_.clock.begin_action(now);
+  note(EventType::begin, kind, micro_batch, now);
   if (kind == ActionKind::forward) unit_.worker.begin_forward(state_.micro_batch(micro_batch), state_.pass.mode);
   if (kind == ActionKind::forward && stage_.entry && !state_.failed()) {
     unit_.worker.take_pixels(state_.micro_batch(micro_batch));
-    if (state_.timed) unit_.clock.end_transfer(steady_now());
+    if (state_.timed) note(EventType::transferred, kind, micro_batch, steady_now());
   }
 }
 
@@ -65,6 +86,7 @@ void StageRunner::step(ActionKind kind, int step, std::int64_t micro_batch) noex
   if (state_.failed()) return;
   try {
     run_step(kind, step, micro_batch);
+    if (state_.timed) note(EventType::step, kind, micro_batch, steady_now(), step);
   } catch (const std::exception& error) {
     state_.fail({where(kind, step, micro_batch) + ": " + error.what(), nullptr, false, batch_of(kind, micro_batch)});
   } catch (...) {
@@ -76,6 +98,10 @@ std::string_view StageRunner::step_name(ActionKind kind, int step) const {
   if (kind == ActionKind::update) return "update";
   const int at = position(kind, step);
   return at == unit_.worker.layers() ? std::string_view("loss") : std::string_view(unit_.worker.layer(at).name);
+}
+
+std::string StageRunner::step_label(ActionKind kind, int step) const {
+  return std::string(step_name(kind, step)) + (recomputes(kind, step) ? " (again)" : "");
 }
 
 std::string StageRunner::action_text(const RunState& state, ActionKind kind, std::int64_t micro_batch) {
@@ -143,7 +169,7 @@ void StageRunner::run_loss(const MicroBatch& micro_batch) {
 
 Nanoseconds StageRunner::end(ActionKind kind, std::int64_t micro_batch) {
   const Nanoseconds now = steady_now();
-  if (state_.timed) unit_.clock.end_action(now);
+  note(EventType::end, kind, micro_batch, now);
   const Nanoseconds took = std::max<Nanoseconds>(1, now - turn_.running_since.load(std::memory_order_relaxed));
   raise(unit_.slowest[static_cast<int>(kind)], took);
   turn_.running_since.store(0, std::memory_order_relaxed);

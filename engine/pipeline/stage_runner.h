@@ -19,6 +19,9 @@ class StageRunner {
   /// one a layer more, for its forward.
   int steps(ActionKind kind) const;
 
+  /// A step's name in a trace: the layer's, "loss" or "update"; "conv1 (again)" for a forward that is recomputed.
+  std::string step_label(ActionKind kind, int step) const;
+
   /// Takes the device's cores and, for F of an entry stage, the pixels.
   void begin(ActionKind kind, std::int64_t micro_batch, const Arrivals& arrivals);
   void step(ActionKind kind, int step, std::int64_t micro_batch) noexcept;
@@ -33,6 +36,8 @@ class StageRunner {
 
  private:
   std::int64_t batch_of(ActionKind kind, std::int64_t micro_batch) const;
+  void note(EventType type, ActionKind kind, std::int64_t micro_batch, Nanoseconds time, int detail = -1) const;
+  void note_needs(ActionKind kind, std::int64_t micro_batch, const Arrivals& arrivals);
   void run_step(ActionKind kind, int step, std::int64_t micro_batch);
   void run_loss(const MicroBatch& micro_batch);
   bool recomputes(ActionKind kind, int step) const;

@@ -1,14 +1,8 @@
 #include "engine/trace/stage_clock.h"
 
 #include <algorithm>
-#include <chrono>
 
 namespace lenet_flow {
-
-Nanoseconds steady_now() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
-      .count();
-}
 
 void StageClock::spend(Nanoseconds until, Nanoseconds& state) {
   if (until <= at_) return;
@@ -16,27 +10,35 @@ void StageClock::spend(Nanoseconds until, Nanoseconds& state) {
   at_ = until;
 }
 
-void StageClock::begin_pass(Nanoseconds now) { at_ = now; }
-
-void StageClock::ready(const Arrivals& arrivals, bool first_of_batch, Nanoseconds batch_before_ended, Nanoseconds now) {
-  if (first_of_batch) {
-    spend(std::min(batch_before_ended, now), drain_);
-    // While others fill the pipeline; a stage that the reader feeds has nobody before it to wait for.
-    if (!entry_) spend(std::min(std::max({arrivals.input, arrivals.credit, arrivals.room}), now), fill_);
-  }
-  spend(std::min(arrivals.update, now), optimizer_);
-  spend(std::min(arrivals.credit, now), no_credit_);
-  spend(std::min(arrivals.room, now), blocked_);
-  spend(std::min(arrivals.input, now), starved_);
-  spend(std::min(arrivals.order, now), contended_);
-  spend(now, sync_);
+void StageClock::begin_pass(Nanoseconds now) {
+  at_ = now;
+  last_batch_ = -1;
 }
 
-void StageClock::begin_action(Nanoseconds now) { spend(now, contended_); }
+void StageClock::add(const ActionRecord& action, bool inference) {
+  const Arrivals& needs = action.arrivals;
+  const Nanoseconds ready = action.ready;
+  const auto wait = [&](Nanoseconds until, Nanoseconds& state) { spend(std::min(until, ready), state); };
+  const bool first_of_batch = last_batch_ < 0 || (!inference && action.batch != last_batch_);
+  last_batch_ = action.batch;
+  if (first_of_batch) {
+    wait(action.drained, drain_);
+    // While others fill the pipeline; a stage that the reader feeds has nobody before it to wait for.
+    if (!entry_) wait(std::max({needs.input.time, needs.transfer.time, needs.credit.time, needs.room.time}), fill_);
+  }
+  wait(needs.update.time, optimizer_);
+  wait(needs.credit.time, no_credit_);
+  wait(needs.room.time, blocked_);
+  wait(needs.input.time, starved_);
+  wait(needs.transfer.time, transfer_);
+  wait(needs.order.time, contended_);
+  wait(ready, sync_);
+  spend(action.begin, contended_);
+  spend(action.transferred, transfer_);
+  spend(action.end, compute_);
+}
 
-void StageClock::end_transfer(Nanoseconds now) { spend(now, transfer_); }
-
-void StageClock::end_action(Nanoseconds now) { spend(now, compute_); }
+void StageClock::unknown(Nanoseconds until) { spend(until, unaccounted_); }
 
 void StageClock::end_pass(Nanoseconds now) { spend(now, drain_); }
 
@@ -53,6 +55,7 @@ StateSeconds StageClock::seconds() const {
   states.optimizer = seconds(optimizer_);
   states.fill = seconds(fill_);
   states.drain = seconds(drain_);
+  states.unaccounted = seconds(unaccounted_);
   return states;
 }
 

@@ -2,7 +2,7 @@
 
 #include <cstdint>
 
-#include "engine/trace/stage_clock.h"
+#include "engine/trace/clock.h"
 #include "engine/training/trainer.h"
 
 namespace lenet_flow {
