@@ -4,7 +4,9 @@
 #include <string>
 #include <vector>
 
+#include "engine/trace/pass_graph.h"
 #include "engine/trace/record.h"
+#include "engine/training/result.h"
 
 namespace lenet_flow {
 
@@ -34,15 +36,34 @@ struct Root {
 
 /// Why a pipeline is not faster.
 struct Diagnosis {
-  /// What the pass would be shorter by without each cause (played through again without it), largest first.
+  /// What the pass would be shorter by without each cause (replay()), largest first. A stage without being slower than
+  /// the others' mean, a link without its transfers, and so on; the schedule: what is still idle without all of them.
   std::vector<Root> causes;
   /// One a unit: whom its waiting is charged to (all states but compute), largest first. Sums to its time not in
   /// compute.
   std::vector<std::vector<Root>> waits;
   /// In plain words, with the fix that follows.
   std::string line;
-  /// "from the first 50000 actions of epoch 3"; empty where it is of a whole pass.
+  /// "the first 250 batches of epoch 3".
   std::string basis;
+  double measured_seconds = 0;    ///< the pass's length that this is about
+  double replayed_seconds = 0;    ///< what replay() makes of it with nothing different: how far the model is right
+  double one_device_seconds = 0;  ///< what all the computing would take one after another, with no hand-over
 };
+
+/// What a diagnosis works from.
+struct DiagnosisRequest {
+  const TracedPipeline* pipeline = nullptr;
+  const KeptPass* pass = nullptr;
+  const RanBy* by = nullptr;
+  std::vector<StateSeconds> states;  ///< one a unit, of this pass (EpochAccount::units)
+};
+
+/// Empty (no causes, `line` says why) where no whole batch was kept.
+Diagnosis diagnose(const DiagnosisRequest& request);
+
+/// The closing line: what waits, why, what it costs, and the fix that follows.
+std::string closing_line(const PassGraph& graph, const RanBy& by, const std::vector<StateSeconds>& states,
+                         const Diagnosis& diagnosis);
 
 }  // namespace lenet_flow

@@ -66,7 +66,10 @@ struct TracedPipeline {
   std::vector<Unit> units;
   std::vector<std::string> stages, devices;
   std::vector<std::pair<int, int>> links;  ///< between stages
+  std::vector<int> core_groups;            ///< one a device: devices of one number share cores and take turns; -1: none
+  bool alike = true;  ///< all devices are of one kind and size: what one does another can do in the same time
   int in_flight = 1, link_capacity = 1;
+  int read_ahead = 1, reader_threads = 1;  ///< micro-batches that may be decoded before they are taken; threads that do
 
   const std::string& stage_of(int unit) const {
     return stages[static_cast<std::size_t>(units[static_cast<std::size_t>(unit)].stage)];
