@@ -15,6 +15,7 @@ using Command = std::function<ExitCode()>;
 void add_run(CLI::App& program, Command& chosen);
 void add_check(CLI::App& program, Command& chosen);
 void add_eval(CLI::App& program, Command& chosen);
+void add_profile(CLI::App& program, Command& chosen);
 void add_verify(CLI::App& program, Command& chosen);
 void add_devices(CLI::App& program, Command& chosen);
 void add_data(CLI::App& program, Command& chosen);

@@ -14,31 +14,18 @@ namespace {
 
 using Align = Table::Align;
 
-/// A state of the stall taxonomy by its name, in the order in which tables show it.
-struct State {
-  const char* name;
-  double StateSeconds::*seconds;
-};
-constexpr std::array states{
-    State{"compute", &StateSeconds::compute},     State{"transfer", &StateSeconds::transfer},
-    State{"launch", &StateSeconds::launch},       State{"sync", &StateSeconds::sync},
-    State{"blocked", &StateSeconds::blocked},     State{"starved", &StateSeconds::starved},
-    State{"no_credit", &StateSeconds::no_credit}, State{"contended", &StateSeconds::contended},
-    State{"optimizer", &StateSeconds::optimizer}, State{"fill", &StateSeconds::fill},
-    State{"drain", &StateSeconds::drain},         State{"unaccounted", &StateSeconds::unaccounted},
-};
 /// States below this share of the time in every stage are left out.
 constexpr double nearly_nothing = 0.005;
 constexpr std::size_t layer_columns = 32;
 constexpr std::size_t epochs_shown = 12;
 
 std::vector<State> states_shown(const RunResult& result, bool all) {
-  std::vector<State> shown{states[0]};
-  for (std::size_t i = 1; i < states.size(); ++i)
+  std::vector<State> shown{time_states[0]};
+  for (std::size_t i = 1; i < time_states.size(); ++i)
     if (all || std::any_of(result.stages.begin(), result.stages.end(), [&](const StageResult& stage) {
-          return std::abs(stage.seconds.*states[i].seconds) >= nearly_nothing * result.seconds;
+          return std::abs(stage.seconds.*time_states[i].seconds) >= nearly_nothing * result.seconds;
         }))
-      shown.push_back(states[i]);
+      shown.push_back(time_states[i]);
   return shown;
 }
 
@@ -55,24 +42,20 @@ std::string heading(const RunResult& result) {
   return text;
 }
 
-std::string stage_table(const RunResult& result, bool all, const Terminal& terminal) {
-  const auto shown = states_shown(result, all);
-  std::vector<Table::Column> columns{
-      {"stage", Align::left}, {"device", Align::left}, {"layers", Align::left}, {"images/s"}, {"memory"}};
-  for (const State& state : shown) columns.push_back({state.name});
-  Table table(columns);
-  for (const StageResult& stage : result.stages) {
-    std::vector<std::string> row{
-        stage.name, stage.device, shortened_list(stage.layers, all ? std::string::npos : layer_columns),
-        result.seconds > 0 ? count_text(std::llround(static_cast<double>(stage.images) / result.seconds)) : "-",
-        bytes_text(stage.peak_bytes)};
-    for (const State& state : shown) {
-      const double seconds = stage.seconds.*state.seconds;
-      row.push_back(result.seconds > 0 ? percent_text(seconds / result.seconds, 1) : "-");
-    }
-    table.add_row(row);
+/// "schedule 21.3%, wake_up 4.0%": the largest of what a stage's waiting comes from.
+std::string roots_text(const Diagnosis& diagnosis, std::size_t unit) {
+  constexpr std::size_t shown = 2;
+  constexpr double worth_showing = 0.01;
+  if (unit >= diagnosis.waits.size()) return "-";
+  std::string text;
+  for (std::size_t i = 0; i < std::min(shown, diagnosis.waits[unit].size()); ++i) {
+    const Root& root = diagnosis.waits[unit][i];
+    if (root.share < worth_showing) break;
+    const bool named = root.kind == RootKind::stage || root.kind == RootKind::link || root.kind == RootKind::device;
+    text += fmt::format("{}{} {}", text.empty() ? "" : ", ", named ? root.name : word(root.kind),
+                        percent_text(root.share, 1));
   }
-  return table.text(terminal);
+  return text.empty() ? "-" : text;
 }
 
 std::string epoch_table(const RunResult& result, bool all, const Terminal& terminal) {
@@ -110,10 +93,8 @@ std::string summary(const RunResult& result, const std::string& checkpoint, cons
   line("images/s",
        fmt::format("{} ({} in {}; the whole command {})", count_text(std::llround(result.images_per_second)),
                    plural(result.images, "image"), duration_text(result.seconds), duration_text(result.wall_seconds)));
-  std::string bubble = percent_text(result.pipeline.bubble_measured, 1) + " of the stages' time without compute";
-  if (result.pipeline.bubble_theory)
-    bubble += fmt::format("; {} in theory, were all stages equal", percent_text(*result.pipeline.bubble_theory, 1));
-  line("bubble", bubble);
+  line("bubble", bubble_text(result));
+  if (!result.diagnosis.line.empty()) line("diagnosis", result.diagnosis.line);
   line("memory", memory_text(result));
   line("parameters", "sha256 " + result.parameters_sha256);
   if (!checkpoint.empty()) line("checkpoint", checkpoint);
@@ -125,9 +106,39 @@ std::string summary(const RunResult& result, const std::string& checkpoint, cons
 
 }  // namespace
 
+std::string stage_table(const RunResult& result, bool all, bool roots, const Terminal& terminal) {
+  const auto shown = states_shown(result, all);
+  std::vector<Table::Column> columns{
+      {"stage", Align::left}, {"device", Align::left}, {"layers", Align::left}, {"images/s"}, {"memory"}};
+  for (const State& state : shown) columns.push_back({state.name});
+  if (roots) columns.push_back({"waits come from", Align::left});
+  Table table(columns);
+  for (std::size_t unit = 0; unit < result.stages.size(); ++unit) {
+    const StageResult& stage = result.stages[unit];
+    std::vector<std::string> row{
+        stage.name, stage.device, shortened_list(stage.layers, all ? std::string::npos : layer_columns),
+        result.seconds > 0 ? count_text(std::llround(static_cast<double>(stage.images) / result.seconds)) : "-",
+        bytes_text(stage.peak_bytes)};
+    for (const State& state : shown) {
+      const double seconds = stage.seconds.*state.seconds;
+      row.push_back(result.seconds > 0 ? percent_text(seconds / result.seconds, 1) : "-");
+    }
+    if (roots) row.push_back(roots_text(result.diagnosis, unit));
+    table.add_row(row);
+  }
+  return table.text(terminal);
+}
+
+std::string bubble_text(const RunResult& result) {
+  std::string text = percent_text(result.pipeline.bubble_measured, 1) + " of the devices' time without compute";
+  if (result.pipeline.bubble_theory)
+    text += fmt::format("; {} in theory, were all stages equal", percent_text(*result.pipeline.bubble_theory, 1));
+  return text;
+}
+
 std::string result_tables(const RunResult& result, const std::string& checkpoint, bool all, const Terminal& terminal) {
   std::string text =
-      styled(terminal, Style::bold, heading(result)) + "\n\n" + stage_table(result, all, terminal) + "\n";
+      styled(terminal, Style::bold, heading(result)) + "\n\n" + stage_table(result, all, false, terminal) + "\n";
   if (!result.epochs.empty()) text += epoch_table(result, all, terminal) + "\n";
   return text + summary(result, checkpoint, terminal);
 }

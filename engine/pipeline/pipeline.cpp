@@ -34,6 +34,12 @@ PassTrace pass_trace(const PassFacts& facts, Nanoseconds begin) {
           .begin = begin};
 }
 
+/// Of one kind and as many cores.
+bool are_alike(Device& a, Device& b) {
+  if (a.kind() != DeviceKind::cpu || b.kind() != DeviceKind::cpu) return &a == &b;
+  return static_cast<const CpuQueue&>(a.queue()).cores() == static_cast<const CpuQueue&>(b.queue()).cores();
+}
+
 int reader_threads() { return static_cast<int>(Machine::here().cores().size()); }
 
 void check_memory(const PipelinePlan& plan, const DeviceSet& devices) {
@@ -93,7 +99,16 @@ void Pipeline::name_traced() {
   traced_.links = plan_.shape.links;
   traced_.in_flight = plan_.limits.in_flight;
   traced_.link_capacity = plan_.limits.link_capacity;
+  traced_.read_ahead = plan_.read_ahead;
+  traced_.reader_threads = reader_threads();
   collector_ = std::make_unique<Collector>(traced_);
+  std::vector<const CoreTurn*> groups;
+  for (int i = 0; i < devices_.size(); ++i) {
+    const auto found = std::find(groups.begin(), groups.end(), devices_.turn(i));
+    traced_.core_groups.push_back(devices_.turn(i) ? static_cast<int>(found - groups.begin()) : -1);
+    if (devices_.turn(i) && found == groups.end()) groups.push_back(devices_.turn(i));
+    traced_.alike = traced_.alike && are_alike(devices_.device(i), devices_.device(0));
+  }
 }
 
 /// The same of units and their steps, once they are made.
@@ -108,6 +123,7 @@ void Pipeline::name_traced_units() {
   }
   account_ = std::make_unique<Account>(traced_);
   collector_->add_sink(*account_);
+  collector_->add_sink(keeper_);
 }
 
 /// Allocates the devices' memory and makes the stages' workers on it.
@@ -346,6 +362,21 @@ std::vector<std::vector<std::int64_t>> Pipeline::staleness() const {
   return staleness;
 }
 
+RanBy Pipeline::ran_by() const {
+  if (options_.training && options_.weight_versions != WeightVersions::flush && !keeper_.passes().empty()) {
+    ScheduleShape shape = plan_.shape;
+    shape.micro_batches = static_cast<int>(keeper_.passes().back().pass.micro_batches);
+    return {unflushed_schedule(*options_.schedule, plan_.shape, shape.micro_batches), shape, plan_.limits, true};
+  }
+  return {plan_.schedule, plan_.shape, plan_.limits, false};
+}
+
+Diagnosis Pipeline::diagnosis() const {
+  if (keeper_.passes().empty()) return {};
+  const RanBy by = ran_by();
+  return diagnose({&traced_, &keeper_.passes().back(), &by, account_->epochs().back().units});
+}
+
 std::vector<StageResult> Pipeline::stage_results() const {
   std::vector<StageResult> results;
   for (std::size_t i = 0; i < state_.units.size(); ++i) {
@@ -358,6 +389,7 @@ std::vector<StageResult> Pipeline::stage_results() const {
     for (const int layer : stage.layers) result.layers.push_back(network_.layers[static_cast<std::size_t>(layer)].name);
     result.images = unit.images;
     result.seconds = account_->units()[i].seconds;
+    result.update_seconds = account_->units()[i].update_seconds;
     result.injected_seconds = account_->units()[i].injected_seconds;
     result.peak_bytes = plan_.memory[i].bytes().sum();
   }

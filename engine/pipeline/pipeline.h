@@ -17,6 +17,8 @@
 #include "engine/pipeline/watchdog.h"
 #include "engine/trace/account.h"
 #include "engine/trace/collector.h"
+#include "engine/trace/diagnosis.h"
+#include "engine/trace/keeper.h"
 #include "engine/training/checkpoint.h"
 #include "engine/training/result.h"
 #include "layers/optimizer.h"
@@ -77,6 +79,11 @@ class Pipeline {
   const TracedPipeline& traced() const { return traced_; }
   Collector& collector() { return *collector_; }
   const Account& account() const { return *account_; }
+  /// The newest timed pass, as far as it is kept.
+  const Keeper& kept() const { return keeper_; }
+  /// What that pass ran by, and why it was not faster.
+  RanBy ran_by() const;
+  Diagnosis diagnosis() const;
 
  private:
   class TbbThreads;
@@ -105,6 +112,7 @@ class Pipeline {
   TracedPipeline traced_;
   std::unique_ptr<Collector> collector_;
   std::unique_ptr<Account> account_;
+  Keeper keeper_;
   StageMemories memories_;
   RunState state_;
   Watchdog watchdog_;

@@ -57,4 +57,7 @@ class Collector {
   Nanoseconds spent_ = 0;
 };
 
+/// What writing one event takes, with reading the clock for it: measured now, in seconds.
+double seconds_per_event();
+
 }  // namespace lenet_flow

@@ -6,7 +6,7 @@
 
 #include "engine/trace/pass_graph.h"
 #include "engine/trace/record.h"
-#include "engine/training/result.h"
+#include "engine/trace/states.h"
 
 namespace lenet_flow {
 

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "engine/trace/record.h"
-#include "engine/training/result.h"
+#include "engine/trace/states.h"
 
 namespace lenet_flow {
 

@@ -6,6 +6,6 @@ namespace lenet_flow {
 
 /// Fills in what a result says of the graph, the data, the devices, the pipeline, the stages and memory. `images` and
 /// `seconds` are there already; the warnings are those so far.
-void describe(const Session& session, const Pipeline& pipeline, RunResult& result);
+void describe(Session& session, Pipeline& pipeline, RunResult& result);
 
 }  // namespace lenet_flow

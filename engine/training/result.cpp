@@ -23,6 +23,12 @@ Json::Value list_of(const std::vector<Item>& items, ToJson&& to_json) {
   return list;
 }
 
+Json::Value states_json(const StateSeconds& seconds) {
+  Json::Value json;
+  for (const State& state : time_states) json[state.name] = number(seconds.*state.seconds);
+  return json;
+}
+
 Json::Value device_json(const DeviceResult& device) {
   Json::Value json;
   json["name"] = device.name;
@@ -34,6 +40,7 @@ Json::Value device_json(const DeviceResult& device) {
   else
     json["cores"] = list_of(device.cores, [](int core) { return Json::Value(core); });
   json["memory_bytes"] = Json::UInt64{device.memory_bytes};
+  if (device.seconds) json["seconds"] = states_json(*device.seconds);
   return json;
 }
 
@@ -46,23 +53,7 @@ Json::Value epoch_json(const EpochResult& epoch) {
   json["test_loss"] = number(epoch.test_loss);
   json["test_accuracy"] = number(epoch.test_accuracy);
   json["learning_rate"] = number(epoch.learning_rate);
-  return json;
-}
-
-Json::Value states_json(const StateSeconds& states) {
-  Json::Value json;
-  json["compute"] = number(states.compute);
-  json["transfer"] = number(states.transfer);
-  json["launch"] = number(states.launch);
-  json["sync"] = number(states.sync);
-  json["blocked"] = number(states.blocked);
-  json["starved"] = number(states.starved);
-  json["no_credit"] = number(states.no_credit);
-  json["contended"] = number(states.contended);
-  json["optimizer"] = number(states.optimizer);
-  json["fill"] = number(states.fill);
-  json["drain"] = number(states.drain);
-  json["unaccounted"] = number(states.unaccounted);
+  if (!epoch.stages.empty()) json["stages"] = list_of(epoch.stages, states_json);
   return json;
 }
 
@@ -74,8 +65,62 @@ Json::Value stage_json(const StageResult& stage) {
   json["layers"] = texts(stage.layers);
   json["images"] = Json::Int64{stage.images};
   json["seconds"] = states_json(stage.seconds);
+  json["update_seconds"] = number(stage.update_seconds);
   json["injected_seconds"] = number(stage.injected_seconds);
   json["peak_bytes"] = Json::UInt64{stage.peak_bytes};
+  return json;
+}
+
+Json::Value step_json(const StepResult& step) {
+  Json::Value json;
+  json["stage"] = step.stage;
+  json["device"] = step.device;
+  json["replica"] = step.replica;
+  json["step"] = step.step;
+  json["action"] = std::string(1, letter(step.action));
+  json["count"] = Json::UInt64{step.count};
+  json["total"] = number(step.total);
+  json["mean"] = number(step.mean);
+  json["p50"] = number(step.p50);
+  json["p90"] = number(step.p90);
+  json["p99"] = number(step.p99);
+  json["max"] = number(step.max);
+  return json;
+}
+
+Json::Value trace_json(const TraceResult& trace) {
+  Json::Value json;
+  json["clock"] = trace.clock;
+  json["clock_drift_ppm"] = number(trace.clock_drift_ppm);
+  json["events"] = Json::UInt64{trace.events};
+  json["lost"] = Json::UInt64{trace.lost};
+  json["backward"] = Json::UInt64{trace.backward};
+  json["sleeps"] = Json::UInt64{trace.sleeps};
+  json["asleep_seconds"] = number(trace.asleep_seconds);
+  json["event_seconds"] = number(trace.event_seconds);
+  json["device_share"] = number(trace.device_share);
+  json["collector_share"] = number(trace.collector_share);
+  return json;
+}
+
+Json::Value root_json(const Root& root) {
+  Json::Value json;
+  json["kind"] = word(root.kind);
+  json["name"] = root.name;
+  json["seconds"] = number(root.seconds);
+  json["share"] = number(root.share);
+  return json;
+}
+
+Json::Value diagnosis_json(const Diagnosis& diagnosis) {
+  Json::Value json;
+  json["line"] = diagnosis.line;
+  json["basis"] = diagnosis.basis;
+  json["measured_seconds"] = number(diagnosis.measured_seconds);
+  json["replayed_seconds"] = number(diagnosis.replayed_seconds);
+  json["one_device_seconds"] = number(diagnosis.one_device_seconds);
+  json["causes"] = list_of(diagnosis.causes, root_json);
+  json["waits"] = list_of(diagnosis.waits, [](const std::vector<Root>& roots) { return list_of(roots, root_json); });
   return json;
 }
 
@@ -123,6 +168,9 @@ std::string result_json(const RunResult& result) {
   json["parameters_sha256"] = result.parameters_sha256;
   json["pipeline"] = pipeline_json(result.pipeline);
   json["stages"] = list_of(result.stages, stage_json);
+  json["steps"] = list_of(result.steps, step_json);
+  json["trace"] = trace_json(result.trace);
+  json["diagnosis"] = diagnosis_json(result.diagnosis);
   json["memory"] = memory_json(result);
   json["warnings"] = texts(result.warnings);
   json["interrupted"] = result.interrupted;

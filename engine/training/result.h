@@ -5,19 +5,10 @@
 #include <string>
 #include <vector>
 
+#include "engine/trace/diagnosis.h"
+#include "engine/trace/states.h"
+
 namespace lenet_flow {
-
-/// Where a stage's time went: exclusive states, in seconds; together they are the run's `seconds`
-/// (the words are those of the stall taxonomy in engine/trace/README.md).
-struct StateSeconds {
-  double compute = 0, transfer = 0, launch = 0, sync = 0, blocked = 0, starved = 0, no_credit = 0, contended = 0,
-         optimizer = 0, fill = 0, drain = 0, unaccounted = 0;
-
-  double sum() const {
-    return compute + transfer + launch + sync + blocked + starved + no_credit + contended + optimizer + fill + drain +
-           unaccounted;
-  }
-};
 
 struct EpochResult {
   int epoch = 0;
@@ -25,7 +16,8 @@ struct EpochResult {
   double seconds = 0;
   double loss = 0;  ///< mean over the epoch's images, as they were trained
   double test_loss = 0, test_accuracy = 0;
-  double learning_rate = 0;  ///< of the epoch's last update
+  double learning_rate = 0;          ///< of the epoch's last update
+  std::vector<StateSeconds> stages;  ///< one a StageResult; none where the epoch was trained before a --resume
 };
 
 struct StageResult {
@@ -34,6 +26,7 @@ struct StageResult {
   std::vector<std::string> layers;
   std::int64_t images = 0;
   StateSeconds seconds;
+  double update_seconds = 0;  ///< of seconds.compute: the optimizer's
   double injected_seconds = 0;
   std::uint64_t peak_bytes = 0;
 };
@@ -44,6 +37,28 @@ struct DeviceResult {
   std::vector<int> cores;  ///< of a CPU device
   int index = -1;          ///< of a GPU
   std::uint64_t memory_bytes = 0;
+  std::optional<StateSeconds> seconds;  ///< none where no stage runs on it
+};
+
+/// How long one layer (or the loss, or the update) of a stage takes in one kind of action, a micro-batch.
+struct StepResult {
+  std::string stage, device, step;
+  int replica = 0;
+  ActionKind action = ActionKind::forward;
+  std::uint64_t count = 0;
+  double total = 0, mean = 0, p50 = 0, p90 = 0, p99 = 0, max = 0;  ///< seconds
+};
+
+/// What tracing itself did and cost.
+struct TraceResult {
+  std::string clock;  ///< "time-stamp counter" or "steady clock"
+  double clock_drift_ppm = 0;
+  std::uint64_t events = 0, lost = 0, backward = 0;
+  std::uint64_t sleeps = 0;  ///< of host threads that had nothing to do
+  double asleep_seconds = 0;
+  double event_seconds = 0;    ///< writing one event, measured after the run
+  double device_share = 0;     ///< of the devices' time, spent in writing events
+  double collector_share = 0;  ///< of one core's time, spent in reading and adding up
 };
 
 struct PipelineResult {
@@ -73,6 +88,9 @@ struct RunResult {
   std::string parameters_sha256;
   PipelineResult pipeline;
   std::vector<StageResult> stages;
+  std::vector<StepResult> steps;
+  TraceResult trace;
+  Diagnosis diagnosis;
   std::uint64_t peak_resident_bytes = 0;
   std::vector<std::string> warnings;
   bool interrupted = false;

@@ -23,7 +23,7 @@ void end_epoch(const Session& session, const LearningRate& learning_rate, Traini
 }  // namespace
 
 PassResult train_epoch(const Session& session, Pipeline& pipeline, TrainingState& state, std::uint64_t most_batches,
-                       const std::function<void(std::int64_t images, double loss_sum)>& progress) {
+                       const std::function<void(std::int64_t images, double loss_sum)>& progress, bool timed) {
   const TrainingEntry& training = session.file().training;
   const LearningRate learning_rate = session.learning_rate();
   const std::vector<std::uint32_t> order =
@@ -45,7 +45,7 @@ PassResult train_epoch(const Session& session, Pipeline& pipeline, TrainingState
   request.source = &session.train();
   request.samples = samples;
   request.loss_before = state.loss_sum;
-  request.timed = true;
+  request.timed = timed;
   request.stop = session.options().stop;
   request.progress = progress;
   const PassResult pass = pipeline.run(request);

@@ -23,9 +23,9 @@ struct TrainingState {
 
 /// Trains on what is left of the epoch that `state` stands in, but no more than `most_batches`, and moves `state` on.
 /// Where the epoch comes to its end its result is added, with unknown (NaN) test metrics. `progress` gets the images
-/// and the sum of losses of this pass.
+/// and the sum of losses of this pass. `timed`: counts in the accounts.
 PassResult train_epoch(const Session& session, Pipeline& pipeline, TrainingState& state, std::uint64_t most_batches,
-                       const std::function<void(std::int64_t images, double loss_sum)>& progress);
+                       const std::function<void(std::int64_t images, double loss_sum)>& progress, bool timed = true);
 
 /// The folder of --checkpoint: writes a run's checkpoints and finds the one to go on from.
 class CheckpointFolder {
