@@ -329,14 +329,18 @@ std::optional<Waiting> worst_wait(const PassGraph& graph, const std::vector<Stat
 std::string closing_line(const PassGraph& graph, const RanBy& by, const std::vector<StateSeconds>& states,
                          const Diagnosis& diagnosis) {
   const Explanation explanation(graph, by);
-  if (by.schedule.size() > 1 && graph.pipeline().alike && diagnosis.one_device_seconds < diagnosis.measured_seconds)
+  const bool one_cause = !diagnosis.causes.empty() && diagnosis.causes[0].share >= worth_saying;
+  if (by.schedule.size() > 1 && graph.pipeline().alike && diagnosis.one_device_seconds < diagnosis.measured_seconds) {
+    const bool said = !one_cause || diagnosis.causes[0].kind == RootKind::wake_up;
     return fmt::format(
         "pipelining does not pay here: one device alone would take {:.2f}x the time; the hand-over costs {} a "
-        "micro-batch and a micro-batch computes for {}",
+        "micro-batch and a micro-batch computes for {}{}",
         diagnosis.one_device_seconds / diagnosis.measured_seconds,
-        microseconds(explanation.per_micro_batch_hand_over()), microseconds(explanation.per_micro_batch_compute()));
+        microseconds(explanation.per_micro_batch_hand_over()), microseconds(explanation.per_micro_batch_compute()),
+        said ? std::string() : "; cause: " + explanation.cause(diagnosis.causes[0]));
+  }
   const auto waiting = worst_wait(graph, states);
-  if (diagnosis.causes.empty() || diagnosis.causes[0].share < worth_saying)
+  if (!one_cause)
     return fmt::format("nothing stands out: no cause costs {} of the time{}", percent(worth_saying),
                        waiting
                            ? fmt::format("; {} is {} {} of it", waiting->unit, waiting->state, percent(waiting->share))

@@ -17,7 +17,7 @@ struct EpochResult {
   double loss = 0;  ///< mean over the epoch's images, as they were trained
   double test_loss = 0, test_accuracy = 0;
   double learning_rate = 0;          ///< of the epoch's last update
-  std::vector<StateSeconds> stages;  ///< one a StageResult; none where the epoch was trained before a --resume
+  std::vector<StateSeconds> stages = {};  ///< one a StageResult; none where the epoch was trained before a --resume
 };
 
 struct StageResult {
@@ -37,7 +37,7 @@ struct DeviceResult {
   std::vector<int> cores;  ///< of a CPU device
   int index = -1;          ///< of a GPU
   std::uint64_t memory_bytes = 0;
-  std::optional<StateSeconds> seconds;  ///< none where no stage runs on it
+  std::optional<StateSeconds> seconds = {};  ///< none where no stage runs on it
 };
 
 /// How long one layer (or the loss, or the update) of a stage takes in one kind of action, a micro-batch.

@@ -66,6 +66,30 @@ RunResult some_result() {
 
 }  // namespace
 
+TEST_CASE("a result tells of states by epoch and device, times of layers, tracing and causes") {
+  RunResult result = some_result();
+  result.epochs[0].stages = {result.stages[0].seconds};
+  result.devices[0].seconds = result.stages[0].seconds;
+  result.steps = {{"conv1..pool1", "gpu0", "conv1", 1, ActionKind::backward, 10, 1, 0.1, 0.09, 0.2, 0.3, 0.4}};
+  result.trace.clock = "steady clock";
+  result.trace.lost = 3;
+  result.diagnosis.line = "nothing stands out";
+  result.diagnosis.causes = {{RootKind::link, 0, "link 'a->b'", 0.5, 0.25}};
+  result.diagnosis.waits = {{{RootKind::schedule, -1, "the schedule", 0.1, 0.05}}, {}};
+  const Json::Value json = parsed(result_json(result));
+  CHECK(json["epochs"][0]["stages"][0]["starved"] == 0.06);
+  CHECK(!json["epochs"][1].isMember("stages"));
+  CHECK(json["devices"][0]["seconds"]["drain"] == 0.12);
+  CHECK(!json["devices"][1].isMember("seconds"));
+  CHECK(json["steps"][0]["action"] == "B");
+  CHECK(json["steps"][0]["p99"] == 0.3);
+  CHECK(json["trace"]["lost"] == 3);
+  CHECK(json["diagnosis"]["causes"][0]["kind"] == "link");
+  CHECK(json["diagnosis"]["causes"][0]["share"] == 0.25);
+  CHECK(json["diagnosis"]["waits"][0][0]["kind"] == "schedule");
+  CHECK(json["diagnosis"]["waits"].size() == 2);
+}
+
 TEST_CASE("a result has the contract's keys, all of them") {
   const Json::Value json = parsed(result_json(some_result()));
   for (const char* key : {"schema", "version", "graph", "mode", "seed", "command", "devices", "epochs", "images",
@@ -83,7 +107,7 @@ TEST_CASE("a result has the contract's keys, all of them") {
   CHECK(keys(json["pipeline"]) == std::set<std::string>{"schedule", "stages", "micro_batch", "micro_batches",
                                                         "in_flight", "bubble_measured", "bubble_theory"});
   CHECK(keys(json["stages"][0]) == std::set<std::string>{"name", "device", "replica", "layers", "images", "seconds",
-                                                         "injected_seconds", "peak_bytes"});
+                                                         "update_seconds", "injected_seconds", "peak_bytes"});
   CHECK(keys(json["stages"][0]["seconds"]) == std::set<std::string>{"compute", "transfer", "launch", "sync", "blocked",
                                                                     "starved", "no_credit", "contended", "optimizer",
                                                                     "fill", "drain", "unaccounted"});
