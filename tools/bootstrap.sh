@@ -21,12 +21,12 @@ program=$build/tools/lenet-flow
 no_mnist=$build/mnist-could-not-be-fetched # empty file: do not try again each time
 
 build_packages='meson ninja-build g++ pkg-config libtbb-dev libfmt-dev libeigen3-dev libjsoncpp-dev libhwloc-dev
-  libhwy-dev libarchive-dev zlib1g-dev libcurl4-openssl-dev libssl-dev libcli11-dev libopencv-imgproc-dev
+  libhwy-dev libarchive-dev zlib1g-dev libcurl4-openssl-dev libssl-dev libcli11-dev libboost-dev libopencv-imgproc-dev
   libopencv-imgcodecs-dev'
 test_packages='doctest-dev'
 needs='a C++20 compiler (g++ 12), meson 1.0, ninja, pkg-config, and the headers and libraries of
 oneTBB 2021.5, fmt 9, Eigen 3.4, jsoncpp 1.9, hwloc 2.5, Highway 1.0, libarchive 3.5, zlib 1.2, libcurl 7.80,
-OpenSSL 3 (libcrypto), CLI11 2.1, OpenCV 4.5 (core, imgproc; imgcodecs to read JPEG and PNG), and, for the tests,
+OpenSSL 3 (libcrypto), CLI11 2.1, Boost 1.74 (Math), OpenCV 4.5 (core, imgproc; imgcodecs to read JPEG and PNG), and, for the tests,
 doctest 2.4 (these versions or newer)'
 
 say() { printf 'bootstrap: %s\n' "$*" >&2; }

@@ -17,6 +17,7 @@ void add_check(CLI::App& program, Command& chosen);
 void add_eval(CLI::App& program, Command& chosen);
 void add_profile(CLI::App& program, Command& chosen);
 void add_verify(CLI::App& program, Command& chosen);
+void add_compare(CLI::App& program, Command& chosen);
 void add_devices(CLI::App& program, Command& chosen);
 void add_data(CLI::App& program, Command& chosen);
 

@@ -26,6 +26,7 @@ void add_commands(CLI::App& program, Command& chosen) {
   add_check(program, chosen);
   add_eval(program, chosen);
   add_profile(program, chosen);
+  add_compare(program, chosen);
   add_verify(program, chosen);
   add_devices(program, chosen);
   add_data(program, chosen);

@@ -6,7 +6,7 @@ _lenet_flow() {
     previous=${COMP_WORDS[COMP_CWORD - 1]}
     for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
         case $command:$word in
-            :run | :check | :eval | :verify | :profile | :devices | :data) command=$word ;;
+            :run | :check | :eval | :verify | :profile | :compare | :devices | :data) command=$word ;;
             data:get) command='get' ;;
         esac
     done
@@ -20,11 +20,11 @@ _lenet_flow() {
             compopt -o filenames
             mapfile -t COMPREPLY < <(compgen -f -- "$current")
             return ;;
-        --data | --checkpoint | --from)
+        --data | --checkpoint | --from | --keep)
             compopt -o filenames
             mapfile -t COMPREPLY < <(compgen -d -- "$current")
             return ;;
-        --set | --map | --epochs | --seed | --limit | --steps | --warm-up | --budget) return ;;
+        --set | --map | --epochs | --seed | --limit | --steps | --warm-up | --budget | --runs | --set-a | --set-b) return ;;
     esac
 
     local graph='--set --map --epochs --seed --limit --data --quiet --verbose --help --version'
@@ -36,6 +36,7 @@ _lenet_flow() {
         eval) options="$graph --parameters --predictions --json" ;;
         verify) options="$graph --init --steps --json" ;;
         profile) options="$graph --init --steps --warm-up --budget --json" ;;
+        compare) options="$graph --set-a --set-b --runs --steps --keep --json" ;;
         devices) options='--help --version' ;;
         data) options='--data --help --version' ;;
         get) options='--from --quiet --help --version' ;;
@@ -46,10 +47,10 @@ _lenet_flow() {
         return
     fi
     case $command in
-        '') mapfile -t COMPREPLY < <(compgen -W 'run check eval verify profile devices data' -- "$current") ;;
+        '') mapfile -t COMPREPLY < <(compgen -W 'run check eval verify profile compare devices data' -- "$current") ;;
         data) mapfile -t COMPREPLY < <(compgen -W 'get' -- "$current") ;;
         get) mapfile -t COMPREPLY < <(compgen -W 'mnist fashion-mnist cifar10 digits' -- "$current") ;;
-        run | check | eval | verify | profile)
+        run | check | eval | verify | profile | compare)
             compopt -o filenames
             mapfile -t COMPREPLY < <(compgen -f -X '!*.json' -- "$current"; compgen -d -- "$current") ;;
     esac
