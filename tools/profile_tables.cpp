@@ -100,6 +100,11 @@ std::string profile_tables(const RunResult& result, bool all, const Terminal& te
   };
   line("images/s", count_text(std::llround(result.images_per_second)));
   line("bubble", bubble_text(result));
+  if (result.diagnosis.measured_seconds > 0)
+    line("idle",
+         fmt::format("{} of the time no device computes (the host: reader, wake-up, hand-over); a device that is "
+                     "idle else waits for another (balance, schedule)",
+                     percent_text(result.diagnosis.nobody_computes_seconds / result.diagnosis.measured_seconds, 1)));
   line("tracing", trace_text(result));
   line("causes",
        fmt::format("from {}; played through again unchanged it takes {} of what was measured", result.diagnosis.basis,

@@ -106,6 +106,16 @@ class Causes {
   std::vector<Root> roots_;
 };
 
+/// The time in which no action runs anywhere.
+Nanoseconds nobody_computes(const PassGraph& graph) {
+  Nanoseconds idle = 0, busy_until = graph.begin();
+  for (std::size_t i = 0; i < graph.size(); ++i) {
+    idle += std::max<Nanoseconds>(0, graph.action(i).begin - busy_until);
+    busy_until = std::max(busy_until, graph.action(i).end);
+  }
+  return idle;
+}
+
 }  // namespace
 
 Diagnosis diagnose(const DiagnosisRequest& request) {
@@ -124,6 +134,7 @@ Diagnosis diagnose(const DiagnosisRequest& request) {
   Causes causes(graph);
   diagnosis.measured_seconds = static_cast<double>(graph.end() - graph.begin()) * 1e-9;
   diagnosis.replayed_seconds = static_cast<double>(causes.baseline()) * 1e-9;
+  diagnosis.nobody_computes_seconds = static_cast<double>(nobody_computes(graph)) * 1e-9;
   for (std::size_t i = 0; i < graph.size(); ++i)
     diagnosis.one_device_seconds += static_cast<double>(graph.action(i).end - graph.action(i).begin) * 1e-9;
   diagnosis.causes = causes.all();

@@ -118,6 +118,7 @@ Json::Value diagnosis_json(const Diagnosis& diagnosis) {
   json["basis"] = diagnosis.basis;
   json["measured_seconds"] = number(diagnosis.measured_seconds);
   json["replayed_seconds"] = number(diagnosis.replayed_seconds);
+  json["nobody_computes_seconds"] = number(diagnosis.nobody_computes_seconds);
   json["one_device_seconds"] = number(diagnosis.one_device_seconds);
   json["causes"] = list_of(diagnosis.causes, root_json);
   json["waits"] = list_of(diagnosis.waits, [](const std::vector<Root>& roots) { return list_of(roots, root_json); });
