@@ -1,4 +1,5 @@
 // The graph files that ship, and the schema that editors complete them from.
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -54,8 +55,10 @@ Network shipped_network(const std::string& name, GraphFile* read = nullptr) {
 }  // namespace
 
 TEST_CASE("Every file that should ship does, is right, named after itself and begins with its purpose") {
-  CHECK(shipped() == std::set<std::string>{"lenet5", "lenet5_cifar", "lenet5_four_stages", "lenet5_two_cores",
-                                           "residual_mnist", "seed_cnn", "split_conv_gpu", "wide_cnn"});
+  CHECK(shipped() == std::set<std::string>{"busy", "lenet5", "lenet5_channel_split", "lenet5_cifar",
+                                           "lenet5_data_parallel", "lenet5_four_stages", "lenet5_hybrid",
+                                           "lenet5_two_cores", "lenet5_zero_bubble", "residual_mnist", "seed_cnn",
+                                           "split_conv_gpu", "wide_cnn"});
   for (const std::string& name : shipped()) {
     CAPTURE(name);
     GraphFile file;
@@ -63,7 +66,9 @@ TEST_CASE("Every file that should ship does, is right, named after itself and be
     CHECK(file.name == name);
     CHECK(file.warnings.empty());
     CHECK(content(folder / (name + ".json")).starts_with("// "));
-    CHECK(network.stages.size() <= file.devices.size());
+    const bool has_parts = std::any_of(file.layers.begin(), file.layers.end(),
+                                       [](const LayerEntry& layer) { return !layer.split.empty(); });
+    if (!has_parts) CHECK(network.stages.size() <= file.devices.size());
     CHECK(file.pipeline.micro_batch < file.training.batch);
   }
 }
@@ -74,8 +79,8 @@ TEST_CASE("The LeNet-5 files on MNIST differ in devices, placement and pipeline 
     std::string text, line;
     std::ifstream file(folder / (name + ".json"));
     bool in_devices = false;
-    while (std::getline(file, line)) {
-      if (line.starts_with("//") || line.starts_with("  \"name\"") || line.starts_with("  \"pipeline\"")) continue;
+    while (std::getline(file, line) && !line.starts_with("  \"pipeline\"")) {
+      if (line.starts_with("//") || line.starts_with("  \"name\"")) continue;
       if (line.starts_with("  \"devices\"")) in_devices = true;
       if (!in_devices) {
         const std::size_t device = line.find(", \"device\": \"");
@@ -89,7 +94,8 @@ TEST_CASE("The LeNet-5 files on MNIST differ in devices, placement and pipeline 
   const std::string expected = common("lenet5");
   CHECK(expected.find("conv2") != std::string::npos);
   CHECK(expected.find("momentum") != std::string::npos);
-  for (const char* name : {"lenet5_two_cores", "lenet5_four_stages", "split_conv_gpu"}) {
+  for (const char* name : {"lenet5_two_cores", "lenet5_four_stages", "split_conv_gpu", "lenet5_data_parallel",
+                           "lenet5_zero_bubble", "lenet5_channel_split", "lenet5_hybrid"}) {
     CAPTURE(name);
     CHECK(common(name) == expected);
     GraphFile file, other;
@@ -108,6 +114,25 @@ TEST_CASE("What the files are for is what they have") {
   CHECK(split.stages[0].name == "conv1..pool2");
   CHECK(split.stages[0].devices.front() == "gpu0");
   CHECK(split.stages[1].devices.front() == "cpu0");
+  const Network whole = shipped_network("lenet5_data_parallel");
+  REQUIRE(whole.stages.size() == 1);
+  CHECK(whole.stages[0].devices == std::vector<std::string>{"cpu0", "cpu1"});
+  const Network hybrid = shipped_network("lenet5_hybrid");
+  CHECK(hybrid.stages[0].devices.size() == 2);
+  for (const char* name : {"lenet5_hybrid", "lenet5_channel_split"}) {
+    const Network divided = shipped_network(name);
+    CHECK(std::count_if(divided.layers.begin(), divided.layers.end(),
+                        [](const NetworkLayer& layer) { return layer.part.join >= 0; }) == 2);
+  }
+  GraphFile zero_bubble;
+  CHECK(shipped_network("lenet5_zero_bubble", &zero_bubble).stages.size() == 2);
+  CHECK(zero_bubble.pipeline.schedule == "zero_bubble_h2");
+  const Network busy = shipped_network("busy");
+  REQUIRE(busy.stages.size() == 2);
+  for (const int layer : {3, 4}) {
+    CHECK(busy.layers[static_cast<std::size_t>(layer)].type == "busy");
+    CHECK(busy.layers[static_cast<std::size_t>(layer)].needs_input_gradients);
+  }
   const Network seed = shipped_network("seed_cnn");
   CHECK(seed.layers.back().folded);
   CHECK(seed.layers[6].output_shape == Shape{32 * 23 * 23});
