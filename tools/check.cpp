@@ -6,10 +6,12 @@
 #include "engine/graph/graphviz.h"
 #include "engine/schedule/draw_schedule.h"
 #include "engine/schedule/schedule_file.h"
+#include "engine/training/describe.h"
 #include "tools/commands.h"
 #include "tools/graph_options.h"
 #include "tools/network_tables.h"
 #include "tools/output_file.h"
+#include "tools/result_tables.h"
 #include "tools/units.h"
 
 namespace lenet_flow {
@@ -60,6 +62,14 @@ std::string schedule_title(const PipelineOptions& options, const PipelinePlan& p
   return text;
 }
 
+/// The times that schedule `auto` is made for; empty for others.
+std::string costs_section(const Session& session, const PipelineOptions& options, const PipelinePlan& plan,
+                          const Terminal& terminal) {
+  if (schedule_name(options) != "auto") return "";
+  return costs_table(cost_results(session.network(), plan), terminal) +
+         "of one micro-batch, the update of a batch; `run` measures what is estimated here from the FLOPs\n\n";
+}
+
 std::string schedule_section(const Session& session, const PipelineOptions& options, const PipelinePlan& plan,
                              bool verbose, const Terminal& terminal) {
   std::string text = styled(terminal, Style::bold, schedule_title(options, plan)) + '\n';
@@ -102,7 +112,7 @@ ExitCode check(const CheckArguments& arguments) {
                      "\n";
   if (const std::string links = link_table(network, plan, options.micro_batch, terminal); !links.empty())
     text += links + "\n";
-  text += memory_table(session.devices(), plan, terminal) + "\n";
+  text += memory_table(session.devices(), plan, terminal) + "\n" + costs_section(session, options, plan, terminal);
   text += schedule_section(session, options, plan, arguments.verbose, terminal);
   print(text);
   return ExitCode::done;

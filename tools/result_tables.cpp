@@ -106,6 +106,14 @@ std::string summary(const RunResult& result, const std::string& checkpoint, cons
 
 }  // namespace
 
+std::string costs_table(const std::vector<StageCostsResult>& stages, const Terminal& terminal) {
+  Table table({{"stage", Align::left}, {"times for auto", Align::left}, {"F"}, {"I"}, {"W"}, {"U"}});
+  for (const StageCostsResult& costs : stages)
+    table.add_row({costs.stage, costs.source, duration_text(costs.forward), duration_text(costs.input_gradients),
+                   duration_text(costs.parameter_gradients), duration_text(costs.update)});
+  return table.text(terminal);
+}
+
 std::string stage_table(const RunResult& result, bool all, bool roots, const Terminal& terminal) {
   const auto shown = states_shown(result, all);
   std::vector<Table::Column> columns{
@@ -139,6 +147,7 @@ std::string bubble_text(const RunResult& result) {
 std::string result_tables(const RunResult& result, const std::string& checkpoint, bool all, const Terminal& terminal) {
   std::string text =
       styled(terminal, Style::bold, heading(result)) + "\n\n" + stage_table(result, all, false, terminal) + "\n";
+  if (all && !result.pipeline.costs.empty()) text += costs_table(result.pipeline.costs, terminal) + "\n";
   if (!result.epochs.empty()) text += epoch_table(result, all, terminal) + "\n";
   return text + summary(result, checkpoint, terminal);
 }

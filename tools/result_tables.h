@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "engine/training/result.h"
 #include "tools/terminal.h"
@@ -17,5 +18,7 @@ std::string result_tables(const RunResult& result, const std::string& checkpoint
 std::string stage_table(const RunResult& result, bool all, bool roots, const Terminal& terminal);
 /// "bubble 31.2% of the devices' time without compute; 20.0% in theory, were all stages equal".
 std::string bubble_text(const RunResult& result);
+/// The times that schedule `auto` is made for.
+std::string costs_table(const std::vector<StageCostsResult>& stages, const Terminal& terminal);
 
 }  // namespace lenet_flow

@@ -49,12 +49,20 @@ struct LayerEntry {
   SourceLocation where_after;  ///< of "after", or of the layer
 };
 
+/// "costs" of a stage: what the file says its actions take for one micro-batch, in microseconds. What it does not say
+/// is measured or estimated.
+struct StageCostsEntry {
+  std::optional<double> forward, input_gradients, parameter_gradients, update;
+  std::optional<double> transfer;  ///< over each link to a later stage, either way
+};
+
 /// One hand-made stage of "pipeline.stages".
 struct StageEntry {
   std::string name;
   std::vector<std::string> layers;
   std::vector<std::string> devices;  ///< one a replica; empty: that of its layers
   bool recompute = false;
+  StageCostsEntry costs;
   SourceLocation where;
 };
 

@@ -229,6 +229,13 @@ Value pipeline_schema() {
   stage["devices"]["description"] = "one replica a device";
   stage["recompute"] =
       of_type("boolean", "keep only the stage's input, and compute its activations anew for its backward");
+  Value costs(Json::objectValue);
+  for (const StageCost& cost : stage_costs()) {
+    costs[cost.key] = of_type("number", cost.help);
+    costs[cost.key]["minimum"] = 0;
+    costs[cost.key]["maximum"] = number(most_microseconds);
+  }
+  stage["costs"] = closed_object(costs, {}, "for schedule auto, in microseconds; what is left out is measured");
   Value properties(Json::objectValue);
   Value& schedule = properties["schedule"] = described("the order of actions");
   const auto add_schedule = [&](const ScheduleType& type) {

@@ -45,6 +45,7 @@ struct Stage {
   std::vector<std::string> devices;  ///< names in the file, one a replica
   std::vector<int> layers;           ///< numbers, in execution order
   bool recompute = false;            ///< keeps only its input from F, and runs its forward again before its backward
+  StageCostsEntry costs;             ///< given by the file
 };
 
 /// A directed edge between two stages: the activations that cross it.

@@ -236,6 +236,7 @@ void name_stages(const GraphFile& file, Network& network) {
     if (!entry->second->name.empty()) stage.name = entry->second->name;
     if (!entry->second->devices.empty()) stage.devices = entry->second->devices;
     stage.recompute = entry->second->recompute;
+    stage.costs = entry->second->costs;
   }
 }
 

@@ -45,8 +45,20 @@ class StageSection {
     read_layers_of(object, stage);
     read_devices_of(object, stage);
     object.boolean("recompute", stage.recompute);
+    if (const JsonValue* costs = object.find("costs")) read_costs(*costs, object.field("costs"), stage.costs);
     object.finish();
     file_.pipeline.stages.push_back(std::move(stage));
+  }
+
+  void read_costs(const JsonValue& value, const std::string& field, StageCostsEntry& costs) {
+    ObjectReader object(problems_, value, field);
+    for (const StageCost& cost : stage_costs()) {
+      if (!object.find(cost.key)) continue;
+      double microseconds = 0;
+      object.number(cost.key, microseconds, 0, most_microseconds);
+      costs.*cost.member = microseconds;
+    }
+    object.finish();
   }
 
   void read_layers_of(ObjectReader& object, StageEntry& stage) {
@@ -157,6 +169,17 @@ void read_schedule_file(ObjectReader& pipeline, PipelineEntry& entry) {
 }
 
 }  // namespace
+
+std::span<const StageCost> stage_costs() {
+  static constexpr StageCost all[] = {
+      {"forward_us", "F of one micro-batch", &StageCostsEntry::forward},
+      {"input_gradients_us", "I of one micro-batch", &StageCostsEntry::input_gradients},
+      {"parameter_gradients_us", "W of one micro-batch", &StageCostsEntry::parameter_gradients},
+      {"update_us", "U of a batch", &StageCostsEntry::update},
+      {"transfer_us", "one micro-batch over each link to a later stage, either way", &StageCostsEntry::transfer},
+  };
+  return all;
+}
 
 void read_pipeline(ObjectReader& root, GraphFile& file) {
   PipelineEntry& entry = file.pipeline;

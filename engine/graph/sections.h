@@ -1,6 +1,8 @@
 #pragma once
 
 #include <iterator>
+#include <optional>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -19,6 +21,15 @@ void read_loss(ObjectReader& root, GraphFile& file);
 void read_training(ObjectReader& root, GraphFile& file);
 /// Also gives layers that name no device that of their stage.
 void read_pipeline(ObjectReader& root, GraphFile& file);
+
+/// One field of "costs" of a stage.
+struct StageCost {
+  const char* key;
+  const char* help;
+  std::optional<double> StageCostsEntry::*member;
+};
+std::span<const StageCost> stage_costs();
+inline constexpr double most_microseconds = 1e9;
 
 /// Checks that every layer has a device, the file's only one where it names none.
 void check_layer_devices(GraphFile& file, Problems& problems);

@@ -6,6 +6,7 @@
 #include <map>
 #include <set>
 
+#include "engine/pipeline/stage_costs.h"
 #include "engine/pipeline/token_rules.h"
 
 namespace lenet_flow {
@@ -236,29 +237,6 @@ ScheduleShape schedule_shape(const Network& network, const DeviceSet& devices, i
   return shape;
 }
 
-ActionCosts estimated_costs(const Network& network, const DeviceSet& devices, std::int64_t micro_batch) {
-  constexpr double flops_a_core = 10e9;
-  ActionCosts costs;
-  for (const Stage& stage : network.stages) {
-    Device& device = devices.device(devices.index_of(stage.devices[0]));
-    const double cores = device.kind() == DeviceKind::cpu ? static_cast<CpuQueue&>(device.queue()).cores() : 1;
-    ActionCosts::StageCosts& sum = costs.stages.emplace_back();
-    sum = {0, 0, 0, 0};
-    for (const int number : stage.layers) {
-      const NetworkLayer& layer = network.layers[static_cast<std::size_t>(number)];
-      const double scale = static_cast<double>(micro_batch) / (flops_a_core * cores);
-      sum.forward += layer.flops.forward * scale;
-      if (layer.needs_input_gradients) sum.input_gradients += layer.flops.input_gradients * scale;
-      sum.parameter_gradients += layer.flops.parameter_gradients * scale;
-    }
-    if (stage.recompute) sum.input_gradients += sum.forward;
-  }
-  std::set<std::pair<int, int>> links;
-  for (const Link& link : network.links)
-    if (link.from != network_input && links.insert({link.from, link.to}).second) costs.transfers.push_back(0);
-  return costs;
-}
-
 std::uint64_t PipelinePlan::device_bytes(int index) const {
   std::uint64_t bytes = workspace_bytes[static_cast<std::size_t>(index)];
   for (const StageMemory& unit : memory)
@@ -275,8 +253,11 @@ PipelinePlan plan_pipeline(const Network& network, const DeviceSet& devices, con
   plan.sample_shape = plan.shape;
   ScheduleShape inference_shape = plan.shape;
   inference_shape.training = false;
-  const ActionCosts costs = options.costs ? *options.costs : estimated_costs(network, devices, options.micro_batch);
-  plan.inference = generate(*find_schedule_type("inference"), {inference_shape, costs, {}});
+  plan.measured = options.costs.has_value();
+  plan.costs = with_given_costs(
+      options.costs ? *options.costs : estimated_costs(network, devices, plan.shape, options.micro_batch), network,
+      plan.shape);
+  plan.inference = generate(*find_schedule_type("inference"), {inference_shape, plan.costs, {}});
   const std::string name = schedule_name(options);
   const bool unflushed = options.training && options.weight_versions != WeightVersions::flush;
   if (unflushed)
@@ -286,11 +267,11 @@ PipelinePlan plan_pipeline(const Network& network, const DeviceSet& devices, con
   else if (options.custom)
     plan.schedule = *options.custom;
   else
-    plan.schedule =
-        generate(*options.schedule, {plan.shape, costs, memory_limits(plan, network, devices, options, optimizer)});
+    plan.schedule = generate(*options.schedule,
+                             {plan.shape, plan.costs, memory_limits(plan, network, devices, options, optimizer)});
   if (!unflushed)
     plan.limits = natural_limits(plan.schedule, plan.shape, options.in_flight, options.link_capacity,
-                                 name == "auto" ? costs : ActionCosts());
+                                 name == "auto" ? plan.costs : ActionCosts());
   plan.inference_limits = options.training ? natural_limits(plan.inference, inference_shape) : plan.limits;
   share_slots(plan, network);
   if (const auto problems = check_schedule(plan.schedule, plan.sample_shape, plan.limits); !problems.empty())

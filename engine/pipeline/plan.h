@@ -19,7 +19,7 @@ namespace lenet_flow {
 struct PipelineOptions {
   const ScheduleType* schedule = nullptr;     ///< of training; a run that only infers takes `inference`
   std::optional<Schedule> custom;             ///< takes the place of `schedule`: of a full batch
-  std::optional<ActionCosts> costs;           ///< for `auto`; none: estimated from the layers' FLOPs
+  std::optional<ActionCosts> costs;           ///< for `auto`, measured in seconds; none: estimated (stage_costs.h)
   std::int64_t batch = 64, micro_batch = 64;  ///< images
   int in_flight = 0;                          ///< 0: what the schedule fills
   int link_capacity = 0;                      ///< 0: as many as are in flight
@@ -40,12 +40,11 @@ std::string schedule_name(const PipelineOptions& options);
 /// Throws InputError where two replicas of a stage lie on one device.
 ScheduleShape schedule_shape(const Network& network, const DeviceSet& devices, int micro_batches, bool training);
 
-/// Costs that are in proportion to the layers' FLOPs, in seconds at 10 GFLOP/s a core.
-ActionCosts estimated_costs(const Network& network, const DeviceSet& devices, std::int64_t micro_batch);
-
 /// What follows from network, devices and options before anything is allocated: the schedule and the memory.
 struct PipelinePlan {
-  ScheduleShape shape;  ///< of a full batch
+  ScheduleShape shape;    ///< of a full batch
+  ActionCosts costs;      ///< what `auto` is made for, in seconds
+  bool measured = false;  ///< those that the file does not give; else they are estimated
   /// Of a full batch in training; where the run only infers, of inference; without flush of some batches as one.
   Schedule schedule;
   /// What `schedule` is made for: `shape`, or without flush that of some batches as one.

@@ -170,8 +170,8 @@ void StageRunner::run_loss(const MicroBatch& micro_batch) {
 Nanoseconds StageRunner::end(ActionKind kind, std::int64_t micro_batch) {
   const Nanoseconds now = steady_now();
   note(EventType::end, kind, micro_batch, now);
-  const Nanoseconds took = std::max<Nanoseconds>(1, now - turn_.running_since.load(std::memory_order_relaxed));
-  raise(unit_.slowest[static_cast<int>(kind)], took);
+  const Nanoseconds begun = turn_.running_since.load(std::memory_order_relaxed);
+  raise(unit_.slowest[static_cast<int>(kind)], std::max<Nanoseconds>(1, now - begun));
   turn_.running_since.store(0, std::memory_order_relaxed);
   unit_.actions_done.fetch_add(1, std::memory_order_relaxed);
   if (unit_.turn) unit_.turn->give();

@@ -189,7 +189,8 @@ std::optional<double> zb_v_bubble(const ScheduleShape& shape) {
   return share(devices - 1.0, 6.0 * shape.micro_batches);
 }
 
-/// (p - 1) (F+B + B - 3 W), F+B one after the other (the table in DeepSeek's repository), with B = 2.
+/// As zb_v_bubble(): with F, I and W equally long, and F and B of a pair one after the other, a batch lasts 6 m + p
+/// - 1. (The table in DeepSeek's repository is of devices that run the two at once, in a time F&B that they measure.)
 std::optional<double> dualpipe_v_bubble(const ScheduleShape& shape) {
   const int devices = devices_used(shape);
   if (!folded_chain(shape) || shape.micro_batches < 2 * devices) return {};

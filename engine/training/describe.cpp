@@ -4,7 +4,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
+#include <iterator>
+#include <set>
 
 #include "engine/training/version.h"
 #include "layers/cpu/simd.h"
@@ -18,6 +21,14 @@ std::uint64_t peak_resident_bytes() {
   return static_cast<std::uint64_t>(usage.ru_maxrss) * 1024;
 }
 
+/// Where the costs of a stage are from. `unless_given`: those that the file does not give.
+std::string source_of(const StageCostsEntry& given, const std::string& unless_given) {
+  const std::optional<double> all[] = {given.forward, given.input_gradients, given.parameter_gradients, given.update};
+  const auto count = std::count_if(std::begin(all), std::end(all), [](const auto& cost) { return cost.has_value(); });
+  if (count == 0) return unless_given;
+  return count == std::ssize(all) ? "given" : "given and " + unless_given;
+}
+
 void describe_pipeline(const Session& session, const PipelinePlan& plan, RunResult& result) {
   PipelineResult& pipeline = result.pipeline;
   const PipelineOptions options = session.pipeline_options();
@@ -28,6 +39,7 @@ void describe_pipeline(const Session& session, const PipelinePlan& plan, RunResu
   pipeline.in_flight = plan.limits.in_flight;
   if (!options.custom && options.weight_versions == WeightVersions::flush)
     pipeline.bubble_theory = find_schedule_type(pipeline.schedule)->bubble(plan.shape);
+  if (pipeline.schedule == "auto") pipeline.costs = cost_results(session.network(), plan);
   double compute = 0, all = 0;
   for (const DeviceResult& device : result.devices) {
     if (!device.seconds) continue;
@@ -102,6 +114,17 @@ void account_for_all(RunResult& result) {
 }
 
 }  // namespace
+
+std::vector<StageCostsResult> cost_results(const Network& network, const PipelinePlan& plan) {
+  std::vector<StageCostsResult> results;
+  for (std::size_t i = 0; i < plan.costs.stages.size(); ++i) {
+    const ActionCosts::StageCosts& costs = plan.costs.stages[i];
+    results.push_back({network.stages[i].name,
+                       source_of(network.stages[i].costs, plan.measured ? "measured" : "estimated"), costs.forward,
+                       costs.input_gradients, costs.parameter_gradients, costs.update});
+  }
+  return results;
+}
 
 void describe(Session& session, Pipeline& pipeline, RunResult& result) {
   const GraphFile& file = session.file();

@@ -125,6 +125,17 @@ Json::Value diagnosis_json(const Diagnosis& diagnosis) {
   return json;
 }
 
+Json::Value costs_json(const StageCostsResult& costs) {
+  Json::Value json;
+  json["stage"] = costs.stage;
+  json["source"] = costs.source;
+  json["forward"] = number(costs.forward);
+  json["input_gradients"] = number(costs.input_gradients);
+  json["parameter_gradients"] = number(costs.parameter_gradients);
+  json["update"] = number(costs.update);
+  return json;
+}
+
 Json::Value pipeline_json(const PipelineResult& pipeline) {
   Json::Value json;
   json["schedule"] = pipeline.schedule;
@@ -132,6 +143,7 @@ Json::Value pipeline_json(const PipelineResult& pipeline) {
   json["micro_batch"] = Json::Int64{pipeline.micro_batch};
   json["micro_batches"] = pipeline.micro_batches;
   json["in_flight"] = pipeline.in_flight;
+  if (!pipeline.costs.empty()) json["costs"] = list_of(pipeline.costs, costs_json);
   json["bubble_measured"] = number(pipeline.bubble_measured);
   json["bubble_theory"] = pipeline.bubble_theory ? number(*pipeline.bubble_theory) : Json::Value();
   return json;

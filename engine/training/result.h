@@ -61,14 +61,22 @@ struct TraceResult {
   double collector_share = 0;  ///< of one core's time, spent in reading and adding up
 };
 
+/// What schedule `auto` was made for, of one stage: seconds of one micro-batch (of the update: of a batch).
+struct StageCostsResult {
+  std::string stage;
+  std::string source;  ///< "measured", "estimated", "given", or "given and ..."
+  double forward = 0, input_gradients = 0, parameter_gradients = 0, update = 0;
+};
+
 struct PipelineResult {
   std::string schedule;
   int stages = 0;
   std::int64_t micro_batch = 0;
   int micro_batches = 0;  ///< of a full batch
   int in_flight = 0;
-  double bubble_measured = 0;           ///< share of the stages' time in which they compute nothing
+  double bubble_measured = 0;           ///< share of the devices' time in which no stage on them computes
   std::optional<double> bubble_theory;  ///< of the schedule with stages of equal cost; none where no formula is known
+  std::vector<StageCostsResult> costs = {};  ///< of schedule `auto`; else empty
 };
 
 /// What a run says of itself: `--json`, schema lenet-flow.run/1, and the closing table. The fields are those of the

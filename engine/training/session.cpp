@@ -116,12 +116,12 @@ std::vector<double> Session::memory_limits() const {
   return limits;
 }
 
-std::unique_ptr<Pipeline> Session::open_pipeline(const PipelineOptions& options) const {
+std::unique_ptr<Pipeline> Session::open_pipeline(const PipelineOptions& options, const DeviceSet& devices) const {
   ParameterFile start =
       options_.init ? read_parameter_file(*options_.init) : initial_parameters(*network_, file_.training.seed);
   std::erase_if(start.tensors, [](const NamedTensor& tensor) { return tensor.name.find('#') != std::string::npos; });
   auto pipeline =
-      std::make_unique<Pipeline>(*network_, *devices_, options, options.training ? optimizer_.get() : nullptr);
+      std::make_unique<Pipeline>(*network_, devices, options, options.training ? optimizer_.get() : nullptr);
   pipeline->set_parameters(start, options_.init ? options_.init->string() : "");
   return pipeline;
 }

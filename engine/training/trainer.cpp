@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "engine/training/describe.h"
+#include "engine/training/measure_costs.h"
 #include "engine/training/progress.h"
 #include "engine/training/training_state.h"
 
@@ -45,7 +46,9 @@ class Run {
 
   void train() {
     if (options_.checkpoint) folder_.emplace(*options_.checkpoint, session_);
-    pipeline_ = session_.open_pipeline(session_.pipeline_options());
+    PipelineOptions options = session_.pipeline_options();
+    if (schedule_name(options) == "auto") options.costs = measure_costs(session_);
+    pipeline_ = session_.open_pipeline(options);
     if (folder_ && options_.resume)
       state_ = folder_->resume(*pipeline_);
     else if (folder_)

@@ -19,6 +19,22 @@ TEST_CASE("check says layers, stages, links, memory and the schedule") {
   CHECK(!ended.out_has("\033"));
 }
 
+TEST_CASE("check says which times auto is made for: estimated, or those of the file") {
+  const TemporaryFolder folder;
+  const std::string graph = write_tiny_graph(folder);
+  CHECK(!run_program(folder, {"check", graph}).out_has("estimated"));
+  const Ended estimated = run_program(folder, {"check", graph, "--set", "pipeline.schedule=auto"});
+  CHECK_MESSAGE(estimated.code == 0, estimated.err);
+  CHECK_MESSAGE(estimated.out_has("conv..relu  estimated"), estimated.out);
+  const Ended given =
+      run_program(folder, {"check", graph, "--set", "pipeline.schedule=auto", "--set",
+                           R"(pipeline.stages=[{"layers": ["conv", "relu"], "costs": {"forward_us": 77}},
+                                              {"layers": ["flat", "fc"]}])"});
+  CHECK_MESSAGE(given.code == 0, given.err);
+  CHECK_MESSAGE(given.out_has("given and estimated"), given.out);
+  CHECK_MESSAGE(given.out_has("77 us"), given.out);
+}
+
 TEST_CASE("check: FLOPs and parameters of a convolution by hand") {
   const TemporaryFolder folder;
   const Ended ended = run_program(folder, {"check", write_tiny_graph(folder)});

@@ -449,6 +449,31 @@ TEST_CASE("Stages by hand") {
   CHECK(stages(R"([{"layers": ["flat", "fc"], "recompute": "yes"}])").size() == 1);
 }
 
+TEST_CASE("Costs of a stage") {
+  Parts parts;
+  const auto costs = [&](const std::string& fields) {
+    parts.pipeline = R"("pipeline": {"stages": [{"name": "all", "layers": ["flat", "fc"], "costs": )" + fields + "}]}";
+    return parts.text();
+  };
+  const GraphFile file = parse_graph_file(costs(R"({"forward_us": 12.5, "update_us": 0})"), "g.json");
+  const StageCostsEntry& read = file.pipeline.stages[0].costs;
+  CHECK(read.forward == 12.5);
+  CHECK(read.update == 0.0);
+  CHECK_FALSE(read.input_gradients);
+  CHECK_FALSE(read.parameter_gradients);
+  CHECK_FALSE(read.transfer);
+  const Network network = make_network(file, {1, 28, 28}, 10);
+  CHECK(network.stages[0].costs.forward == 12.5);
+  CHECK(errors_of(costs("{}")).empty());
+  CHECK(errors_of(costs(R"({"input_gradients_us": 3, "parameter_gradients_us": 4, "transfer_us": 5})")).empty());
+  CHECK(errors_of(costs("7")).size() == 1);
+  CHECK(errors_of(costs(R"({"forward_us": -1})")) ==
+        Lines{"g.json:8:91: pipeline.stages.all.costs.forward_us: expected a number in [0, 1000000000], got -1"});
+  CHECK(errors_of(costs(R"({"forward_us": "fast"})")).size() == 1);
+  CHECK(errors_of(costs(R"({"foward_us": 1})")) ==
+        Lines{"g.json:8:77: pipeline.stages.all.costs: unknown key 'foward_us'; did you mean 'forward_us'?"});
+}
+
 TEST_CASE("A stage's device is that of its layers") {
   Parts parts;
   parts.devices = R"("devices": {"a": {"kind": "cpu"}, "b": {"kind": "cpu"}})";

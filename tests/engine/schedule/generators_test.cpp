@@ -133,6 +133,19 @@ TEST_CASE("H2 and ZB-V idle in no batch but for the way to the last device") {
       }
 }
 
+TEST_CASE("DualPipe-V, whose pairs run one after the other here, is as short as ZB-V in a batch and longer in a row") {
+  for (int devices = 2; devices <= 6; ++devices)
+    for (int micro_batches = 2 * devices; micro_batches <= 14; ++micro_batches) {
+      const ScheduleShape shape = shape_for("dualpipe_v", devices, micro_batches);
+      CAPTURE(describe(shape));
+      const auto length = [&](const std::string& name, int batches) {
+        return play_equal(generate(name, shape), shape, batches).length;
+      };
+      CHECK(length("dualpipe_v", 1) == doctest::Approx(length("zb_v", 1)));
+      CHECK(length("dualpipe_v", 20) > length("zb_v", 20) + 1);
+    }
+}
+
 TEST_CASE("Schedules hold as many micro-batches as their papers say") {
   for (int p = 1; p <= 6; ++p) {
     const ScheduleShape shape = chain(p, 16);

@@ -115,6 +115,20 @@ TEST_CASE("a result has the contract's keys, all of them") {
   CHECK(json["memory"]["devices"]["gpu0"] == 4096);
 }
 
+TEST_CASE("the times that schedule auto was made for are in the result, and only there") {
+  RunResult result = some_result();
+  CHECK(!parsed(result_json(result))["pipeline"].isMember("costs"));
+  result.pipeline.costs = {{"conv1..pool1", "measured", 0.1, 0.2, 0.3, 0.4}};
+  const Json::Value costs = parsed(result_json(result))["pipeline"]["costs"];
+  REQUIRE(costs.size() == 1);
+  CHECK(costs[0]["stage"] == "conv1..pool1");
+  CHECK(costs[0]["source"] == "measured");
+  CHECK(costs[0]["forward"].asDouble() == 0.1);
+  CHECK(costs[0]["input_gradients"].asDouble() == 0.2);
+  CHECK(costs[0]["parameter_gradients"].asDouble() == 0.3);
+  CHECK(costs[0]["update"].asDouble() == 0.4);
+}
+
 TEST_CASE("numbers come back as they were; what JSON has no number for is null") {
   const RunResult result = some_result();
   const Json::Value json = parsed(result_json(result));

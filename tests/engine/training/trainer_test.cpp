@@ -113,6 +113,69 @@ TEST_CASE("the parameters depend on seed and data, not on placement, schedule or
   CHECK(run_graph(small.options(false, {"training.seed=8"})).parameters_sha256 != sha);
 }
 
+TEST_CASE("auto measures first, takes what the file gives instead, and changes no bit") {
+  const SmallTraining training;
+  const RunResult by_name = run_graph(training.options(true));
+  const RunResult measured = run_graph(training.options(true, {"pipeline.schedule=auto"}));
+  CHECK(measured.parameters_sha256 == by_name.parameters_sha256);
+  CHECK(by_name.pipeline.costs.empty());
+  REQUIRE(measured.pipeline.costs.size() == 2);
+  for (const StageCostsResult& costs : measured.pipeline.costs) {
+    CHECK(costs.source == "measured");
+    CHECK(costs.forward > 0);
+    CHECK(costs.forward < 0.1);
+    CHECK(costs.update > 0);
+  }
+  CHECK(measured.images == by_name.images);  // what was measured on does not count
+
+  const std::string stages =
+      R"(pipeline.stages=[{"name": "conv", "layers": ["conv1", "relu1", "pool1"], "costs": {"forward_us": 1e6,
+         "input_gradients_us": 2e6, "parameter_gradients_us": 3e6, "update_us": 4e6}},
+         {"name": "dense", "layers": ["flat", "drop", "fc1"], "costs": {"forward_us": 5e6}}])";
+  const RunResult given = run_graph(training.options(true, {"pipeline.schedule=auto", stages}));
+  CHECK(given.parameters_sha256 == by_name.parameters_sha256);
+  REQUIRE(given.pipeline.costs.size() == 2);
+  const StageCostsResult& conv = given.pipeline.costs[0];
+  CHECK(conv.source == "given");
+  CHECK(std::vector{conv.forward, conv.input_gradients, conv.parameter_gradients, conv.update} ==
+        std::vector{1.0, 2.0, 3.0, 4.0});
+  CHECK(given.pipeline.costs[1].source == "given and measured");
+  CHECK(given.pipeline.costs[1].forward == 5.0);
+  CHECK(given.pipeline.costs[1].update < 0.1);
+}
+
+TEST_CASE("what auto measures of layers of known length is their length") {
+  const SmallTraining training;
+  const RunResult result =
+      run_graph(training.options(true, {"pipeline.schedule=auto", "training.epochs=1",
+                                        R"(layers=[{"name": "flat", "type": "flatten", "device": "cpu0"},
+                        {"name": "fc1", "type": "dense", "out_features": 4, "device": "cpu0"},
+                        {"name": "busy", "type": "busy", "forward_us": 300, "input_gradients_us": 200,
+                         "parameter_gradients_us": 100, "device": "cpu1"}])"}));
+  REQUIRE(result.pipeline.costs.size() == 2);
+  const StageCostsResult& busy = result.pipeline.costs[1];
+  // Of micro-batches of 6 images, the last of a batch of 4: the median is a full one's. A busy machine makes it longer.
+  CHECK(busy.forward >= 6 * 300e-6);
+  CHECK(busy.input_gradients >= 6 * 200e-6);
+  CHECK(busy.parameter_gradients >= 6 * 100e-6);
+  CHECK(busy.forward < 10 * 6 * 300e-6);
+  CHECK(busy.update < busy.parameter_gradients);
+}
+
+TEST_CASE("the bubble is the devices' idle time, however many stages share them") {
+  const SmallTraining training;
+  for (const std::string map : {"", "cpu1"}) {
+    RunOptions options = training.options(true, {"training.epochs=1"});
+    if (!map.empty()) options.changes.maps = {"cpu0=cpu1"};
+    const RunResult result = run_graph(options);
+    double compute = 0;
+    for (const StageResult& stage : result.stages) compute += stage.seconds.compute;
+    const double devices = map.empty() ? 2 : 1;
+    CHECK(result.pipeline.bubble_measured == doctest::Approx(1 - compute / (devices * result.seconds)));
+    CHECK(result.pipeline.bubble_measured >= 0);
+  }
+}
+
 TEST_CASE("the learning rate follows its schedule, update by update") {
   const SmallTraining small;
   RunOptions options = small.options(false, {R"(training.schedule={"type": "linear", "minimum": 0.01})"});
