@@ -2,7 +2,6 @@
 
 #include <tbb/flow_graph.h>
 
-#include <algorithm>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -27,19 +26,35 @@ struct Work {
 using GateNode = flow::multifunction_node<Token, std::tuple<Work>, flow::lightweight>;
 using LayerNode = flow::function_node<Work, Work>;
 using EndNode = flow::multifunction_node<Work, std::tuple<Token>, flow::lightweight>;
-using OrderNode = flow::multifunction_node<Token, std::tuple<Token>, flow::lightweight>;
+using OrderNode = flow::function_node<Token, flow::continue_msg, flow::lightweight>;
+
+/// The gates of one device. A token is addressed to an action, so it is put straight into that action's gate: edges
+/// would bring it to every gate of the device, which costs more than all the rest where a device has several stages.
+class GateTable {
+ public:
+  explicit GateTable(std::size_t stages) : nodes_(stages * action_kinds) {}
+
+  void add(int stage, ActionKind kind, GateNode& node) { nodes_[place(stage, kind)] = &node; }
+  void send(const Token& token) const { nodes_[place(token.stage, token.kind)]->try_put(token); }
+
+ private:
+  static std::size_t place(int stage, ActionKind kind) {
+    return static_cast<std::size_t>(stage * action_kinds + static_cast<int>(kind));
+  }
+
+  std::vector<GateNode*> nodes_;  ///< null where the stage has no replica on the device
+};
 
 /// The nodes of one kind of action of one unit.
 class ActionChain {
  public:
-  ActionChain(RunState& state, flow::graph& graph, int unit, ActionKind kind)
-      : state_(state), runner_(state, unit), kind_(kind), gate_(state, runner_.unit(), kind) {
-    gate_node_ = std::make_unique<GateNode>(
-        graph, flow::serial, [this](const Token& token, GateNode::output_ports_type& ports) noexcept {
-          Work work{token.micro_batch, {}};
-          if (token.stage == stage() && token.kind == kind_ && gate_.add(token, work.arrivals))
-            std::get<0>(ports).try_put(work);
-        });
+  ActionChain(RunState& state, flow::graph& graph, const GateTable& gates, int unit, ActionKind kind)
+      : state_(state), gates_(gates), runner_(state, unit), kind_(kind), gate_(state, runner_.unit(), kind) {
+    gate_node_ = std::make_unique<GateNode>(graph, flow::serial,
+                                            [this](const Token& token, GateNode::output_ports_type& ports) noexcept {
+                                              Work work{token.micro_batch, {}};
+                                              if (gate_.add(token, work.arrivals)) std::get<0>(ports).try_put(work);
+                                            });
     for (int step = 0; step < runner_.steps(kind); ++step)
       layers_.push_back(std::make_unique<LayerNode>(graph, flow::serial, [this, step](const Work& work) {
         if (step == 0) runner_.begin(kind_, work.micro_batch, work.arrivals);
@@ -61,22 +76,23 @@ class ActionChain {
   ActionKind kind() const { return kind_; }
 
  private:
-  /// A token goes over this device's edges, or to the device that it is for.
+  /// A token goes to its gate on this device, or to the device that it is for; then the order hears.
   template <typename Port>
-  void end(const Work& work, Port& port) {
+  void end(const Work& work, Port& order) {
     const Nanoseconds now = runner_.end(kind_, work.micro_batch);
     const UnitState& unit = runner_.unit();
     send_tokens(state_, unit, kind_, work.micro_batch, now, [&](const Token& token) {
       if (state_.device_of(token.stage, token.kind, token.micro_batch) != unit.device)
         state_.post(token);
       else if (!state_.on_send || state_.on_send(token))
-        port.try_put(token);
+        gates_.send(token);
     });
-    port.try_put(Token{work.micro_batch, now, unit.stage, unit.stage, kind_, Cause::done});
+    order.try_put(Token{work.micro_batch, now, unit.stage, unit.stage, kind_, Cause::done});
     runner_.ended(kind_, work.micro_batch);
   }
 
   RunState& state_;
+  const GateTable& gates_;
   StageRunner runner_;
   ActionKind kind_;
   TokenGate gate_;
@@ -133,35 +149,23 @@ class OrderWalk {
 constexpr ActionKind kinds[] = {ActionKind::forward, ActionKind::backward, ActionKind::input_gradients,
                                 ActionKind::parameter_gradients, ActionKind::update};
 
-/// An end node sends to its neighbours' gates, and to its own stage's.
-bool linked(const RunState& state, int stage, int other) {
-  const StageFacts& facts = state.stage(stage);
-  const auto has = [other](const std::vector<int>& list) {
-    return std::find(list.begin(), list.end(), other) != list.end();
-  };
-  return stage == other || has(facts.from) || has(facts.to);
-}
-
 }  // namespace
 
 struct DeviceFlow::Nodes {
-  Nodes(RunState& shared, int number) : state(shared), device(number), walk(shared, number) {
-    order = std::make_unique<OrderNode>(
-        graph, flow::serial, [this](const Token& token, OrderNode::output_ports_type& ports) noexcept {
-          Token turn;
-          if ((token.cause == Cause::done || token.cause == Cause::begin_pass) && walk.next(token, turn))
-            std::get<0>(ports).try_put(turn);
-        });
+  Nodes(RunState& shared, int number)
+      : state(shared), device(number), walk(shared, number), gates(shared.stages.size()) {
+    order = std::make_unique<OrderNode>(graph, flow::serial, [this](const Token& token) noexcept {
+      Token turn;
+      if (walk.next(token, turn)) gates.send(turn);
+      return flow::continue_msg();
+    });
     for (std::size_t unit = 0; unit < state.units.size(); ++unit)
       if (state.units[unit]->device == device)
         for (const ActionKind kind : kinds)
-          chains.push_back(std::make_unique<ActionChain>(state, graph, static_cast<int>(unit), kind));
+          chains.push_back(std::make_unique<ActionChain>(state, graph, gates, static_cast<int>(unit), kind));
     for (const auto& chain : chains) {
-      flow::make_edge(flow::output_port<0>(*order), chain->gate_node());
+      gates.add(chain->stage(), chain->kind(), chain->gate_node());
       flow::make_edge(flow::output_port<0>(chain->end_node()), *order);
-      for (const auto& other : chains)
-        if (linked(state, chain->stage(), other->stage()))
-          flow::make_edge(flow::output_port<0>(chain->end_node()), other->gate_node());
     }
   }
 
@@ -169,6 +173,7 @@ struct DeviceFlow::Nodes {
   int device;
   flow::graph graph;
   OrderWalk walk;
+  GateTable gates;
   std::unique_ptr<OrderNode> order;
   std::vector<std::unique_ptr<ActionChain>> chains;
 };
@@ -185,8 +190,7 @@ void DeviceFlow::deliver(std::span<const Token> tokens) {
       nodes_->order->try_put(token);
       continue;
     }
-    for (const auto& chain : nodes_->chains)
-      if (chain->stage() == token.stage && chain->kind() == token.kind) chain->gate_node().try_put(token);
+    nodes_->gates.send(token);
   }
   nodes_->graph.wait_for_all();
 }

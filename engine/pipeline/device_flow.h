@@ -15,10 +15,10 @@ namespace lenet_flow {
 ///     gate -> layer -> layer -> ... -> end
 ///
 /// A gate counts the tokens of each micro-batch (data, credit, room, and its turn in the device's order) and lets an
-/// action go when it has all of them. The end node sends tokens to the gates that now may know: over an edge on the
-/// same device, through the other device's lane otherwise. The order node, fed by all end nodes, walks the device's
-/// list of the schedule and gives one action at a time its turn: the control edges that make what runs what `check`
-/// printed.
+/// action go when it has all of them. The end node sends tokens to the gates that now may know, each to the one that it
+/// is addressed to: straight on the same device, through the other device's lane otherwise. The order node, fed by all
+/// end nodes, walks the device's list of the schedule and gives one action at a time its turn: the control messages
+/// that make what runs what `check` printed.
 ///
 /// One graph a device, because a oneTBB graph is bound to one arena and an arena to a device's cores; all messages are
 /// small handles.
