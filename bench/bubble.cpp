@@ -2,7 +2,10 @@
 // beside (p - 1) / (m + p - 1); then what the simulator says of four and eight stages. All cases are run in turn, round
 // by round, and their medians are printed: a machine that others use too disturbs all of them alike.
 //
-//   bubble [ROUNDS [GRAPH]]     5 rounds of graphs/busy.json; LENET_FLOW_DATA as for lenet-flow
+//   bubble [ROUNDS [MICROSECONDS]]
+//
+// ROUNDS: 5. MICROSECONDS that F, I and W take for an image, 16 of which are a micro-batch: 100, so that the wake-up of
+// a thread (tens of microseconds) is little beside an action. The data set as lenet-flow finds it.
 #include <fmt/format.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -22,7 +25,7 @@ namespace {
 
 using namespace lenet_flow;
 
-constexpr std::int64_t micro_batch = 16, micro_batches_a_round = 192;
+constexpr std::int64_t micro_batch = 16, micro_batches_a_run = 96;
 
 struct Case {
   std::string schedule;
@@ -54,28 +57,31 @@ double own_seconds() {
   return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
-void run_once(const std::string& graph, Case& which) {
+void run_once(double microseconds, Case& which) {
   RunOptions options;
-  options.graph = graph;
-  options.limit = micro_batches_a_round * micro_batch;
+  options.graph = LENET_FLOW_GRAPHS "/busy.json";
+  options.limit = micro_batches_a_run * micro_batch;
   options.changes.sets = {"training.epochs=1", "pipeline.schedule=" + which.schedule,
                           fmt::format("training.batch={}", which.micro_batches * micro_batch),
                           fmt::format("pipeline.micro_batch={}", micro_batch)};
+  for (const char* layer : {"busy1", "busy2"})
+    for (const char* action : {"forward", "input_gradients", "parameter_gradients"})
+      options.changes.sets.push_back(fmt::format("layers.{}.{}_us={}", layer, action, microseconds));
   const RunResult result = run_graph(options);
   which.theory = result.pipeline.bubble_theory.value();
   which.measured.push_back(result.pipeline.bubble_measured);
 }
 
-void measure(int rounds, const std::string& graph) {
+void measure(int rounds, double microseconds) {
   std::vector<Case> cases;
   for (const char* schedule : {"gpipe", "1f1b"})
     for (const int micro_batches : {2, 4, 8, 16}) cases.push_back({schedule, micro_batches});
   const double machine_before = machine_seconds(), own_before = own_seconds();
   for (int round = 0; round < rounds; ++round)
-    for (Case& each : cases) run_once(graph, each);
+    for (Case& each : cases) run_once(microseconds, each);
   std::array<double, 3> load{};
   getloadavg(load.data(), 3);
-  fmt::print("measured: 2 stages on 2 cores, {} rounds, medians\n", rounds);
+  fmt::print("measured: 2 stages on 2 cores, F, I and W {} us an image, {} rounds, medians\n", microseconds, rounds);
   fmt::print("{:<16} {:>13} {:>9} {:>9} {:>11} {:>17}\n", "schedule", "micro-batches", "measured", "theory",
              "difference", "lowest..highest");
   for (const Case& each : cases) {
@@ -126,12 +132,13 @@ void simulate_more() {
 
 int main(int count, char** arguments) {
   const int rounds = count > 1 ? std::atoi(arguments[1]) : 5;
-  if (rounds < 1) {
-    fmt::print(stderr, "usage: bubble [ROUNDS [GRAPH]]; expected a number of rounds from 1, got '{}'\n", arguments[1]);
+  const double microseconds = count > 2 ? std::atof(arguments[2]) : 100;
+  if (count > 3 || rounds < 1 || !(microseconds > 0)) {
+    fmt::print(stderr, "usage: bubble [ROUNDS [MICROSECONDS]], both positive\n");
     return 2;
   }
   try {
-    measure(rounds, count > 2 ? arguments[2] : LENET_FLOW_GRAPHS "/busy.json");
+    measure(rounds, microseconds);
   } catch (const std::exception& error) {
     fmt::print(stderr, "bubble: {}\n", error.what());
     return 1;

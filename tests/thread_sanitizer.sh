@@ -45,9 +45,9 @@ built=$(dirname "$(find "$library" -name 'libtbb.so.12' | head -n 1)")
 
 [ -e "$folder/tests/build.ninja" ] ||
   meson setup "$folder/tests" -Dbuildtype=debug -Doptimization=1 -Db_sanitize=thread -Db_lundef=false -Dbenchmarks=disabled
-# GCC warns that it does not see fences; oneTBB's headers have some.
-ninja -C "$folder/tests" -j "$jobs" tests/devices/devices_tests tests/engine/training/training_tests \
-  $(cd "$folder/tests" && ninja -t targets all | sed -n 's/^\(tests\/engine\/pipeline\/pipeline_[a-z_]*_tests\): .*/\1/p')
+pipeline_tests=$(ninja -C "$folder/tests" -t targets all | sed -n 's/^\(tests\/engine\/pipeline\/pipeline_[a-z_]*_tests\): .*/\1/p')
+# shellcheck disable=SC2086 # one word a program
+ninja -C "$folder/tests" -j "$jobs" tests/devices/devices_tests tests/engine/training/training_tests $pipeline_tests
 
 failed=0
 for program in "$folder"/tests/tests/devices/devices_tests "$folder"/tests/tests/engine/training/training_tests \
