@@ -128,7 +128,7 @@ class Engine {
         actions_a_micro_batch_((mode == Mode::train ? 2 : 1) * stages) {
     PipelineOptions options = rig_.options();
     options.training = mode == Mode::train;
-    options.on_action = [this](const ActionTimes& action) { watch(action); };
+    options.on_step = [this](const StepFacts& step) { watch(step); };
     pipeline_ = rig_.pipeline(options);
     for (std::uint32_t i = 0; i < micro_batches; ++i) samples_.push_back(i);
     request_ = rig_.request(1, mode);
@@ -138,20 +138,24 @@ class Engine {
     request_.timed = true;
   }
 
-  /// CPU seconds of the device's thread from the end of the first action to the end of the last but an update: the
+  /// CPU seconds of the device's thread from the begin of the second action to the begin of the last but an update: the
   /// first action waits until the reader has nothing left to do.
   double run() {
     actions_ = 0;
     pipeline_->run(request_);
     return end_ - begin_;
   }
-  std::int64_t actions_timed() const { return micro_batches * actions_a_micro_batch_ - 1; }
+  std::int64_t actions_timed() const { return micro_batches * actions_a_micro_batch_ - 2; }
 
  private:
-  void watch(const ActionTimes&) {
+  void watch(const StepFacts& step) {
+    const bool same_action = actions_ > 0 && step.stage == last_.stage && step.kind == last_.kind &&
+                             step.micro_batch == last_.micro_batch;
+    if (same_action || step.kind == ActionKind::update) return;
+    last_ = step;
     if (actions_ == 0) images_.wait_until_all_are_read();
-    if (actions_ == 0) begin_ = thread_seconds();
-    if (actions_ == actions_timed()) end_ = thread_seconds();
+    if (actions_ == 1) begin_ = thread_seconds();
+    if (actions_ == actions_timed() + 1) end_ = thread_seconds();
     ++actions_;
   }
 
@@ -162,6 +166,7 @@ class Engine {
   std::vector<std::uint32_t> samples_;
   PassRequest request_;
   std::int64_t actions_a_micro_batch_, actions_ = 0;
+  StepFacts last_;
   double begin_ = 0, end_ = 0;
 };
 

@@ -69,7 +69,11 @@ struct AttributeSpec {
 class Attributes {
  public:
   void set(std::string name, AttributeValue value) { values_[std::move(name)] = std::move(value); }
-  bool has(std::string_view name) const { return values_.find(name) != values_.end(); }
+  /// False too where what the file said was wrong.
+  bool has(std::string_view name) const {
+    const auto found = values_.find(name);
+    return found != values_.end() && !std::holds_alternative<std::monostate>(found->second);
+  }
 
   std::int64_t integer(std::string_view name) const { return get<std::int64_t>(name); }
   double number(std::string_view name) const { return get<double>(name); }

@@ -123,7 +123,7 @@ TEST_CASE("Thousands of broken files: never anything but an InputError, never mo
     try {
       survives(text) ? ++right : ++wrong;
     } catch (const std::exception& error) {
-      FAIL("seed " << seed << ": " << error.what());
+      FAIL("seed " << seed << ": " << std::string(error.what()));
     }
     CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(1));
   }
