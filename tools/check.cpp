@@ -112,7 +112,10 @@ ExitCode check(const CheckArguments& arguments) {
                      "\n";
   if (const std::string links = link_table(network, plan, options.micro_batch, terminal); !links.empty())
     text += links + "\n";
-  text += memory_table(session.devices(), plan, terminal) + "\n" + costs_section(session, options, plan, terminal);
+  text += memory_table(session.devices(), plan, terminal) + "\n";
+  if (const std::string recompute = recompute_table(network, plan, terminal); !recompute.empty())
+    text += recompute + "\n";
+  text += costs_section(session, options, plan, terminal);
   text += schedule_section(session, options, plan, arguments.verbose, terminal);
   print(text);
   return ExitCode::done;

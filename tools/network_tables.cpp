@@ -153,4 +153,16 @@ std::string memory_table(const DeviceSet& devices, const PipelinePlan& plan, con
   return table.text(terminal);
 }
 
+std::string recompute_table(const Network& network, const PipelinePlan& plan, const Terminal& terminal) {
+  Table table({{"recompute", Align::left}, {"device", Align::left}, {"memory"}, {"without"}, {"", Align::left}});
+  for (const StageMemory& unit : plan.memory) {
+    if (!unit.needs().recompute) continue;
+    const std::uint64_t with = unit.bytes().sum(), without = bytes_without_recompute(network, unit).sum();
+    const Stage& stage = network.stages[static_cast<std::size_t>(unit.stage())];
+    table.add_row({stage.name, stage.devices[static_cast<std::size_t>(unit.replica())], bytes_text(with),
+                   bytes_text(without), saving_text(without, with)});
+  }
+  return table.empty() ? std::string() : table.text(terminal);
+}
+
 }  // namespace lenet_flow

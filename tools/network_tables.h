@@ -18,5 +18,7 @@ std::string link_table(const Network& network, const PipelinePlan& plan, std::in
                        const Terminal& terminal);
 /// Bytes of each device by what they are for.
 std::string memory_table(const DeviceSet& devices, const PipelinePlan& plan, const Terminal& terminal);
+/// Bytes of each stage that recomputes, and what they would be if it did not. Empty text where none does.
+std::string recompute_table(const Network& network, const PipelinePlan& plan, const Terminal& terminal);
 
 }  // namespace lenet_flow

@@ -83,6 +83,21 @@ std::string memory_text(const RunResult& result) {
   return text;
 }
 
+/// "stashing, conv1..pool2: 2 versions of its parameters; updates behind by 0: 3, by 1: 935".
+std::string staleness_text(const std::string& kind, const StageResult& stage) {
+  std::string text = fmt::format("{}, {}: {} of its parameters; updates behind", kind, stage.name,
+                                 plural(stage.weight_versions, "version"));
+  for (std::size_t behind = 0; behind < stage.staleness.size(); ++behind)
+    text += fmt::format("{} by {}: {}", behind ? "," : "", behind, count_text(stage.staleness[behind]));
+  return text;
+}
+
+std::string recompute_text(const StageResult& stage) {
+  return fmt::format("{} on {}: {} instead of {}, {}", stage.name, stage.device, bytes_text(stage.peak_bytes),
+                     bytes_text(*stage.bytes_without_recompute),
+                     saving_text(*stage.bytes_without_recompute, stage.peak_bytes));
+}
+
 std::string summary(const RunResult& result, const std::string& checkpoint, const Terminal& terminal) {
   std::string text;
   const auto line = [&](const char* name, const std::string& value) {
@@ -96,6 +111,10 @@ std::string summary(const RunResult& result, const std::string& checkpoint, cons
   line("bubble", bubble_text(result));
   if (!result.diagnosis.line.empty()) line("diagnosis", result.diagnosis.line);
   line("memory", memory_text(result));
+  for (const StageResult& stage : result.stages)
+    if (stage.bytes_without_recompute) line("recompute", recompute_text(stage));
+  for (const StageResult& stage : result.stages)
+    if (!stage.staleness.empty()) line("staleness", staleness_text(result.pipeline.weight_versions, stage));
   line("parameters", "sha256 " + result.parameters_sha256);
   if (!checkpoint.empty()) line("checkpoint", checkpoint);
   for (const std::string& warning : result.warnings)

@@ -25,6 +25,11 @@ std::string bytes_text(std::uint64_t bytes) {
   return fmt::format("{:.1f} {}", value, units[unit]);
 }
 
+std::string saving_text(std::uint64_t before, std::uint64_t after) {
+  if (before == after) return "nothing";
+  return before > after ? bytes_text(before - after) + " saved" : bytes_text(after - before) + " more";
+}
+
 std::string amount_text(double amount) {
   constexpr std::array units{"k", "M", "G", "T", "P", "E"};
   if (!std::isfinite(amount)) return "-";

@@ -12,6 +12,8 @@ namespace lenet_flow {
 std::string count_text(std::int64_t count);
 /// 11878 -> "11.6 KiB".
 std::string bytes_text(std::uint64_t bytes);
+/// What a change of memory from `before` to `after` comes to: "2.1 MiB saved", "64 B more", "nothing".
+std::string saving_text(std::uint64_t before, std::uint64_t after);
 /// 416520 -> "416.5 k": three to four digits and k, M, G, T. Below 1000: "84".
 std::string amount_text(double amount);
 /// "12 us", "3.4 ms", "4.91 s", "1 min 02 s", "2 h 05 min". Not known (NaN): "-".

@@ -21,7 +21,7 @@ void set_micro_batch(const PassRequest& request, std::int64_t batch, int index, 
   micro_batch.index = index;
   micro_batch.batch_images = cut.batch_images(batch);
   micro_batch.first = batch * cut.batch + index * cut.micro_batch;
-  micro_batch.images = std::min(cut.micro_batch, micro_batch.batch_images - index * cut.micro_batch);
+  micro_batch.images = cut.micro_batch_images(batch, index);
   const auto samples = request.samples.subspan(static_cast<std::size_t>(micro_batch.first),
                                                static_cast<std::size_t>(micro_batch.images));
   micro_batch.samples.assign(samples.begin(), samples.end());

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <span>
@@ -49,6 +50,10 @@ struct BatchCut {
   /// The batch of micro-batch `number` of the pass, and its place in it.
   std::int64_t batch_of(std::int64_t number) const { return number / micro_batches(); }
   int index_of(std::int64_t number) const { return static_cast<int>(number % micro_batches()); }
+  /// Images of one micro-batch of a batch.
+  std::int64_t micro_batch_images(std::int64_t number, int index) const {
+    return std::min(micro_batch, batch_images(number) - index * micro_batch);
+  }
 };
 
 /// How the replicas of a stage share micro-batches: number i of a batch goes to replica i mod `replicas`. Each replica

@@ -300,7 +300,7 @@ void Pipeline::feed_micro_batch(const PassRequest& request, std::int64_t number,
   entry.index = index;
   entry.batch_images = cut.batch_images(batch);
   entry.first = batch * cut.batch + index * cut.micro_batch;
-  entry.images = std::min(cut.micro_batch, entry.batch_images - index * cut.micro_batch);
+  entry.images = cut.micro_batch_images(batch, index);
   const auto samples =
       request.samples.subspan(static_cast<std::size_t>(entry.first), static_cast<std::size_t>(entry.images));
   entry.samples.assign(samples.begin(), samples.end());
@@ -392,6 +392,11 @@ std::vector<StageResult> Pipeline::stage_results() const {
     result.update_seconds = account_->units()[i].update_seconds;
     result.injected_seconds = account_->units()[i].injected_seconds;
     result.peak_bytes = plan_.memory[i].bytes().sum();
+    if (unit.worker.recomputes())
+      result.bytes_without_recompute = bytes_without_recompute(network_, plan_.memory[i]).sum();
+    if (plan_.versions.empty()) continue;
+    result.weight_versions = plan_.versions[static_cast<std::size_t>(unit.stage)];
+    result.staleness = unit.worker.staleness();
   }
   return results;
 }

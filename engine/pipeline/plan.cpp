@@ -29,15 +29,18 @@ Schedule generate(const ScheduleType& type, const ScheduleRequest& request) {
   return type.generate(request);
 }
 
-/// Training and evaluation run in the same memory: slots for both. A stage that does not recompute reads its outputs in
-/// its own backward too, so they live at least as long as its activations.
+/// A stage that does not recompute reads its outputs in its own backward too, so they live at least as long as its
+/// activations.
+void keep_outputs(StageSlots& slots) { slots.outputs = std::max(slots.outputs, slots.activations); }
+
+/// Training and evaluation run in the same memory: slots for both.
 void share_slots(PipelinePlan& plan, const Network& network) {
   for (std::size_t i = 0; i < plan.limits.slots.size(); ++i) {
     StageSlots& mine = plan.limits.slots[i];
     StageSlots& other = plan.inference_limits.slots[i];
     mine.activations = std::max(mine.activations, other.activations);
     mine.outputs = std::max(mine.outputs, other.outputs);
-    if (!network.stages[i].recompute) mine.outputs = std::max(mine.outputs, mine.activations);
+    if (!network.stages[i].recompute) keep_outputs(mine);
     other = mine;
   }
 }
@@ -242,6 +245,13 @@ std::uint64_t PipelinePlan::device_bytes(int index) const {
   for (const StageMemory& unit : memory)
     if (device_of(unit) == index) bytes += unit.bytes().sum() - unit.workspace_bytes();
   return bytes;
+}
+
+MemoryBytes bytes_without_recompute(const Network& network, const StageMemory& unit) {
+  MemoryNeeds needs = unit.needs();
+  needs.recompute = false;
+  keep_outputs(needs.slots);
+  return StageMemory(network, unit.stage(), unit.replica(), needs, unit.device()).bytes();
 }
 
 PipelinePlan plan_pipeline(const Network& network, const DeviceSet& devices, const PipelineOptions& options,

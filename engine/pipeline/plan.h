@@ -68,6 +68,9 @@ struct PipelinePlan {
   }
 };
 
+/// Bytes of `unit`, a replica of a stage that recomputes, were it to keep its activations under the same schedule.
+MemoryBytes bytes_without_recompute(const Network& network, const StageMemory& unit);
+
 /// Without flush a pass has one list of actions a device: those of `1f1b` for all its micro-batches as one batch, each
 /// stage's update right after its last B of each batch (Narayanan et al., "PipeDream", SOSP 2019). Actions carry the
 /// micro-batch's number in the pass and updates the batch's. `shape`: of a full batch.

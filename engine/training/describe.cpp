@@ -29,6 +29,16 @@ std::string source_of(const StageCostsEntry& given, const std::string& unless_gi
   return count == std::ssize(all) ? "given" : "given and " + unless_given;
 }
 
+/// As the graph file has it.
+const char* name_of(WeightVersions versions) {
+  switch (versions) {
+    case WeightVersions::flush: return "flush";
+    case WeightVersions::stashing: return "stashing";
+    case WeightVersions::double_buffered: return "double_buffered";
+  }
+  return "";
+}
+
 void describe_pipeline(const Session& session, const PipelinePlan& plan, RunResult& result) {
   PipelineResult& pipeline = result.pipeline;
   const PipelineOptions options = session.pipeline_options();
@@ -40,6 +50,7 @@ void describe_pipeline(const Session& session, const PipelinePlan& plan, RunResu
   if (!options.custom && options.weight_versions == WeightVersions::flush)
     pipeline.bubble_theory = find_schedule_type(pipeline.schedule)->bubble(plan.shape);
   if (pipeline.schedule == "auto") pipeline.costs = cost_results(session.network(), plan);
+  pipeline.weight_versions = name_of(options.weight_versions);
   double compute = 0, all = 0;
   for (const DeviceResult& device : result.devices) {
     if (!device.seconds) continue;

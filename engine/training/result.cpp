@@ -68,6 +68,10 @@ Json::Value stage_json(const StageResult& stage) {
   json["update_seconds"] = number(stage.update_seconds);
   json["injected_seconds"] = number(stage.injected_seconds);
   json["peak_bytes"] = Json::UInt64{stage.peak_bytes};
+  if (stage.bytes_without_recompute) json["bytes_without_recompute"] = Json::UInt64{*stage.bytes_without_recompute};
+  if (stage.staleness.empty()) return json;
+  json["weight_versions"] = stage.weight_versions;
+  json["staleness"] = list_of(stage.staleness, [](std::int64_t updates) { return Json::Value(Json::Int64{updates}); });
   return json;
 }
 
@@ -144,6 +148,7 @@ Json::Value pipeline_json(const PipelineResult& pipeline) {
   json["micro_batches"] = pipeline.micro_batches;
   json["in_flight"] = pipeline.in_flight;
   if (!pipeline.costs.empty()) json["costs"] = list_of(pipeline.costs, costs_json);
+  json["weight_versions"] = pipeline.weight_versions;
   json["bubble_measured"] = number(pipeline.bubble_measured);
   json["bubble_theory"] = pipeline.bubble_theory ? number(*pipeline.bubble_theory) : Json::Value();
   return json;

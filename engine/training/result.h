@@ -16,7 +16,7 @@ struct EpochResult {
   double seconds = 0;
   double loss = 0;  ///< mean over the epoch's images, as they were trained
   double test_loss = 0, test_accuracy = 0;
-  double learning_rate = 0;          ///< of the epoch's last update
+  double learning_rate = 0;               ///< of the epoch's last update
   std::vector<StateSeconds> stages = {};  ///< one a StageResult; none where the epoch was trained before a --resume
 };
 
@@ -29,6 +29,10 @@ struct StageResult {
   double update_seconds = 0;  ///< of seconds.compute: the optimizer's
   double injected_seconds = 0;
   std::uint64_t peak_bytes = 0;
+  std::optional<std::uint64_t> bytes_without_recompute;  ///< of a stage that recomputes: what peak_bytes would be
+  int weight_versions = 1;                               ///< of its parameters that live at a time
+  /// Without flush: how many of its updates came from gradients that were behind by 0, 1, 2, ... updates.
+  std::vector<std::int64_t> staleness;
 };
 
 struct DeviceResult {
@@ -74,8 +78,9 @@ struct PipelineResult {
   std::int64_t micro_batch = 0;
   int micro_batches = 0;  ///< of a full batch
   int in_flight = 0;
-  double bubble_measured = 0;           ///< share of the devices' time in which no stage on them computes
-  std::optional<double> bubble_theory;  ///< of the schedule with stages of equal cost; none where no formula is known
+  double bubble_measured = 0;             ///< share of the devices' time in which no stage on them computes
+  std::optional<double> bubble_theory;    ///< of the schedule with stages of equal cost; none where no formula is known
+  std::string weight_versions = "flush";  ///< "stashing", "double_buffered": what pipeline.flush and its fields ask for
   std::vector<StageCostsResult> costs = {};  ///< of schedule `auto`; else empty
 };
 

@@ -55,6 +55,24 @@ TEST_CASE("the table has compute and the states that are not nearly nothing, as 
   for (const char* part : {"sync", "drain", "no_credit", "checkpoint", "warning"}) CHECK(!has(text, part));
 }
 
+TEST_CASE("a line a stage says what recomputing saves and, without flush, how stale updates were") {
+  RunResult result = two_stages();
+  std::string text = result_tables(result, "", false, Terminal{});
+  for (const char* part : {"recompute", "staleness"}) CHECK(!has(text, part));
+  result.pipeline.weight_versions = "stashing";
+  result.stages[0].weight_versions = 2;
+  result.stages[0].staleness = {1, 1499};
+  result.stages[1].staleness = {1500};
+  result.stages[1].peak_bytes = 1 << 20;
+  result.stages[1].bytes_without_recompute = 3 << 20;
+  text = result_tables(result, "", false, Terminal{});
+  for (const char* part :
+       {"staleness      stashing, conv1..pool2: 2 versions of its parameters; updates behind by 0: 1, by 1: 1,499\n",
+        "staleness      stashing, fc1: 1 version of its parameters; updates behind by 0: 1,500\n",
+        "recompute      fc1 on cpu0: 1.0 MiB instead of 3.0 MiB, 2.0 MiB saved\n"})
+    CHECK_MESSAGE(has(text, part), part << " in:\n" << text);
+}
+
 TEST_CASE("verbose: every state") {
   const std::string text = result_tables(two_stages(), "", true, Terminal{});
   for (const char* part : {"sync", "drain", "no_credit", "blocked", "contended", "transfer"}) CHECK(has(text, part));

@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "tests/tools/tiny_set.h"
+#include "tools/units.h"
 
 using namespace lenet_flow::test;
 
@@ -254,4 +255,66 @@ TEST_CASE("on a terminal: a live line, colours unless NO_COLOR is set") {
   CHECK(!plain.err_has("\033[1m"));
   const Ended dumb = run_program(folder, {"run", graph}, {{"TERM", "dumb"}}, terminal);
   CHECK(!dumb.err_has("\033"));
+}
+
+TEST_CASE("recompute saves the memory that check says, and changes no bit") {
+  const TemporaryFolder folder;
+  const std::string graph = write_tiny_graph(folder);
+  const auto stages = [](const char* recompute) {
+    return std::string(R"(pipeline.stages=[{"layers": ["conv", "relu"], "recompute": )") + recompute +
+           R"(}, {"layers": ["flat", "fc"]}])";
+  };
+  const Json::Value with = run_json(folder, {graph, "--set", "pipeline.micro_batch=2", "--set", stages("true")});
+  const Json::Value without = run_json(folder, {graph, "--set", "pipeline.micro_batch=2", "--set", stages("false")});
+  CHECK(with["parameters_sha256"] == without["parameters_sha256"]);
+  const Json::Value &stage = with["stages"][0], &kept = without["stages"][0];
+  CHECK(stage["bytes_without_recompute"] == kept["peak_bytes"]);
+  CHECK(!kept.isMember("bytes_without_recompute"));
+  CHECK(!with["stages"][1].isMember("bytes_without_recompute"));
+  // What the device was asked for, not what was planned.
+  const auto held = [](const Json::Value& result) { return result["memory"]["devices"]["first"].asUInt64(); };
+  const std::uint64_t saved = kept["peak_bytes"].asUInt64() - stage["peak_bytes"].asUInt64();
+  CHECK(held(without) - held(with) == saved);
+  // Of the eight micro-batches' outputs of conv (2 images of 3 x 6 x 6) two are left, and two of relu's come to those
+  // that leave the stage.
+  constexpr std::uint64_t tensor = 2 * 3 * 6 * 6 * sizeof(float), alignment = 64;
+  CHECK(saved == (8 - 2 - 2) * ((tensor + alignment - 1) / alignment * alignment));
+  const Ended check = run_program(folder, {"check", graph, "--set", "pipeline.micro_batch=2", "--set", stages("true")});
+  CHECK_MESSAGE(check.code == 0, check.err);
+  const std::string said = lenet_flow::saving_text(kept["peak_bytes"].asUInt64(), stage["peak_bytes"].asUInt64());
+  CHECK_MESSAGE(check.out_has(said), said << " in:\n" << check.out);
+  CHECK(check.out_has("recompute   device"));
+  const Ended run =
+      run_program(folder, {"run", graph, "--epochs", "1", "--set", "pipeline.micro_batch=2", "--set", stages("true")});
+  CHECK_MESSAGE(run.out_has("conv..relu on first: "), run.out);
+  CHECK(run.out_has(said));
+  CHECK(!run_program(folder, {"check", graph, "--set", stages("false")}).out_has("recompute"));
+}
+
+TEST_CASE("the result says how stale updates were without flush") {
+  const TemporaryFolder folder;
+  const std::string graph = write_tiny_graph(folder);
+  const Json::Value flushed = run_json(folder, {graph});
+  CHECK(flushed["pipeline"]["weight_versions"] == "flush");
+  CHECK(!flushed["stages"][0].isMember("staleness"));
+  for (const std::string kind : {"stashing", "double_buffered"}) {
+    const std::vector<std::string> sets{"--set", "pipeline.schedule=1f1b",          "--set", "pipeline.flush=false",
+                                        "--set", "pipeline.weight_versions=" + kind};
+    std::vector<std::string> arguments{graph};
+    arguments.insert(arguments.end(), sets.begin(), sets.end());
+    const Json::Value json = run_json(folder, arguments);
+    CHECK(json["pipeline"]["weight_versions"] == kind);
+    for (const Json::Value& stage : json["stages"]) {
+      std::int64_t updates = 0;
+      for (const Json::Value& count : stage["staleness"]) updates += count.asInt64();
+      CHECK(updates == 2 * 4);  // epochs, batches
+    }
+    // Both stages read the parameters before the last with two buffers; stashing, the last stage is never behind.
+    CHECK(json["stages"][0]["staleness"].size() == 2);
+    CHECK(json["stages"][0]["weight_versions"] == 2);
+    CHECK(json["stages"][1]["staleness"].size() == (kind == "stashing" ? 1 : 2));
+    arguments.insert(arguments.begin(), "run");
+    const Ended ended = run_program(folder, arguments);
+    CHECK_MESSAGE(ended.out_has("staleness      " + kind + ", conv..relu: 2 versions"), ended.out);
+  }
 }

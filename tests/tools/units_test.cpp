@@ -22,6 +22,9 @@ TEST_CASE("bytes and amounts take the unit in which they are read best") {
   CHECK(bytes_text(1024 * 1024 - 1) == "1.0 MiB");
   CHECK(bytes_text(std::uint64_t{3} << 30) == "3.0 GiB");
   CHECK(bytes_text(std::numeric_limits<std::uint64_t>::max()) == "16.0 EiB");
+  CHECK(saving_text(2048, 1024) == "1.0 KiB saved");
+  CHECK(saving_text(1000, 1064) == "64 B more");
+  CHECK(saving_text(5, 5) == "nothing");
   CHECK(amount_text(84) == "84");
   CHECK(amount_text(999.4) == "999");
   CHECK(amount_text(999.6) == "1.0 k");

@@ -105,7 +105,8 @@ TEST_CASE("a result has the contract's keys, all of them") {
   CHECK(keys(json["devices"][0]) == std::set<std::string>{"name", "asked", "used", "why", "cores", "memory_bytes"});
   CHECK(keys(json["devices"][1]) == std::set<std::string>{"name", "asked", "used", "index", "memory_bytes"});
   CHECK(keys(json["pipeline"]) == std::set<std::string>{"schedule", "stages", "micro_batch", "micro_batches",
-                                                        "in_flight", "bubble_measured", "bubble_theory"});
+                                                        "in_flight", "weight_versions", "bubble_measured",
+                                                        "bubble_theory"});
   CHECK(keys(json["stages"][0]) == std::set<std::string>{"name", "device", "replica", "layers", "images", "seconds",
                                                          "update_seconds", "injected_seconds", "peak_bytes"});
   CHECK(keys(json["stages"][0]["seconds"]) == std::set<std::string>{"compute", "transfer", "launch", "sync", "blocked",
@@ -127,6 +128,22 @@ TEST_CASE("the times that schedule auto was made for are in the result, and only
   CHECK(costs[0]["input_gradients"].asDouble() == 0.2);
   CHECK(costs[0]["parameter_gradients"].asDouble() == 0.3);
   CHECK(costs[0]["update"].asDouble() == 0.4);
+}
+
+TEST_CASE("staleness without flush, and what recomputing saves, are there where there is something to say") {
+  RunResult result = some_result();
+  CHECK(parsed(result_json(result))["pipeline"]["weight_versions"] == "flush");
+  result.pipeline.weight_versions = "stashing";
+  result.stages[0].weight_versions = 2;
+  result.stages[0].staleness = {1, 499};
+  result.stages[0].bytes_without_recompute = std::uint64_t{1} << 40;
+  const Json::Value json = parsed(result_json(result));
+  CHECK(json["pipeline"]["weight_versions"] == "stashing");
+  const Json::Value& stage = json["stages"][0];
+  CHECK(stage["weight_versions"] == 2);
+  REQUIRE(stage["staleness"].size() == 2);
+  CHECK(stage["staleness"][1] == 499);
+  CHECK(stage["bytes_without_recompute"].asUInt64() == std::uint64_t{1} << 40);
 }
 
 TEST_CASE("numbers come back as they were; what JSON has no number for is null") {
