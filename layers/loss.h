@@ -36,6 +36,8 @@ class Loss {
   virtual std::string mismatch(const Shape& output, std::int64_t classes) const = 0;
   /// Loss, gradient and predicted classes on a device of `kind`.
   virtual void run(DeviceKind kind, const LossCall& call) const = 0;
+  /// Losses and gradients that are the same on a CPU and a GPU within this, as Layer::tolerance() has it.
+  virtual double tolerance() const { return 1e-5; }
   /// One image's output -> a probability a class (for mean_squared_error: the outputs themselves). A single output p
   /// gives {1 - p, p}. `output` and `probabilities` are in the standard layout.
   virtual void probabilities(std::span<const float> output, std::span<float> probabilities) const = 0;

@@ -107,20 +107,27 @@ class Stopwatch {
 
 }  // namespace
 
-ActionCosts measure_costs(const Session& session) {
+ActionCosts measure_costs(Session& session) {
   const PipelineOptions wanted = session.pipeline_options();
   const BatchCut cut{wanted.batch, wanted.batch, wanted.micro_batch};
-  std::vector<std::string> told_already;
-  const DeviceSet devices(session.file(), told_already);
-  const ScheduleShape shape = schedule_shape(session.network(), devices, cut.micro_batches(), true);
+  const ScheduleShape shape = schedule_shape(session.network(), session.devices(), cut.micro_batches(), true);
+  ActionCosts costs = estimated_costs(session.network(), session.devices(), shape, wanted.micro_batch);
   PipelineOptions options = session.pipeline_options("sequential");
   options.custom = sequential_in_halves(shape);
-  const auto pipeline = session.open_pipeline(options, devices);
-  TrainingState state;
-  train_epoch(session, *pipeline, state, warm_up_batches + measured_batches, {});
-  ActionCosts costs = estimated_costs(session.network(), devices, shape, wanted.micro_batch);
-  Stopwatch(pipeline->traced(), pipeline->kept().passes().back()).write_into(costs, shape);
+  {
+    const auto pipeline = session.open_pipeline(options);
+    TrainingState state;
+    train_epoch(session, *pipeline, state, warm_up_batches + measured_batches, {});
+    Stopwatch(pipeline->traced(), pipeline->kept().passes().back()).write_into(costs, shape);
+  }
+  session.renew_devices();
   return costs;
+}
+
+PipelineOptions pipeline_options_with_costs(Session& session) {
+  PipelineOptions options = session.pipeline_options();
+  if (schedule_name(options) == "auto") options.costs = measure_costs(session);
+  return options;
 }
 
 }  // namespace lenet_flow

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "engine/training/describe.h"
+#include "engine/training/measure_costs.h"
 #include "engine/training/training_state.h"
 
 namespace lenet_flow {
@@ -16,7 +17,7 @@ class Profile {
 
   RunResult run(const ProfileSteps& steps) {
     const Nanoseconds begin = steady_now();
-    pipeline_ = session_.open_pipeline(session_.pipeline_options());
+    pipeline_ = session_.open_pipeline(pipeline_options_with_costs(session_));
     work(steps.warm_up, false);
     if (!stopped_) work(steps.steps, true);
     describe(session_, *pipeline_, result_);

@@ -47,6 +47,7 @@ Session::Session(const RunOptions& options, Data data)
   open_data(data);
   network_ = std::make_unique<Network>(
       make_network(file_, train_->shape(), static_cast<std::int64_t>(data_.class_names.size())));
+  if (options.on_network) options.on_network(*network_);
   std::vector<std::string> warnings;
   devices_ = std::make_unique<DeviceSet>(file_, warnings);
   for (const std::string& line : warnings) warn(line);
@@ -116,14 +117,20 @@ std::vector<double> Session::memory_limits() const {
   return limits;
 }
 
-std::unique_ptr<Pipeline> Session::open_pipeline(const PipelineOptions& options, const DeviceSet& devices) const {
+std::unique_ptr<Pipeline> Session::open_pipeline(const PipelineOptions& options) const {
   ParameterFile start =
       options_.init ? read_parameter_file(*options_.init) : initial_parameters(*network_, file_.training.seed);
   std::erase_if(start.tensors, [](const NamedTensor& tensor) { return tensor.name.find('#') != std::string::npos; });
   auto pipeline =
-      std::make_unique<Pipeline>(*network_, devices, options, options.training ? optimizer_.get() : nullptr);
+      std::make_unique<Pipeline>(*network_, *devices_, options, options.training ? optimizer_.get() : nullptr);
   pipeline->set_parameters(start, options_.init ? options_.init->string() : "");
   return pipeline;
+}
+
+void Session::renew_devices() {
+  std::vector<std::string> said_before;
+  devices_.reset();
+  devices_ = std::make_unique<DeviceSet>(file_, said_before);
 }
 
 BatchCut Session::cut(std::int64_t images) const {

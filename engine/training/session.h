@@ -40,11 +40,10 @@ class Session {
   PipelineOptions pipeline_options(const std::string& schedule = {}) const;
   /// A pipeline with its first parameters: those of --init (optimizer state in the file is left alone: training starts
   /// anew), or drawn from the seed. One at a time: it holds the devices.
-  std::unique_ptr<Pipeline> open_pipeline(const PipelineOptions& options) const {
-    return open_pipeline(options, *devices_);
-  }
-  /// The same on other devices of the file.
-  std::unique_ptr<Pipeline> open_pipeline(const PipelineOptions& options, const DeviceSet& devices) const;
+  std::unique_ptr<Pipeline> open_pipeline(const PipelineOptions& options) const;
+  /// Makes the devices anew, with all their memory free: what a pipeline took stays taken when it is gone. No pipeline
+  /// may be open.
+  void renew_devices();
   /// How a pass over so many images is cut.
   BatchCut cut(std::int64_t images) const;
   LearningRate learning_rate() const;

@@ -46,9 +46,7 @@ class Run {
 
   void train() {
     if (options_.checkpoint) folder_.emplace(*options_.checkpoint, session_);
-    PipelineOptions options = session_.pipeline_options();
-    if (schedule_name(options) == "auto") options.costs = measure_costs(session_);
-    pipeline_ = session_.open_pipeline(options);
+    pipeline_ = session_.open_pipeline(pipeline_options_with_costs(session_));
     if (folder_ && options_.resume)
       state_ = folder_->resume(*pipeline_);
     else if (folder_)

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/graph/graph_file.h"
+#include "engine/graph/network.h"
 #include "engine/pipeline/run_error.h"
 #include "engine/training/result.h"
 
@@ -38,6 +39,7 @@ struct RunOptions {
   const std::atomic<int>* stop = nullptr;                ///< >= 1: finish what is in flight, checkpoint, return
   std::function<void(const Progress&)> progress;         ///< may be empty
   std::function<void(const std::string& line)> warning;  ///< each warning as it arises; all are in the result too
+  std::function<void(Network&)> on_network;              ///< may change the network before it is used. For tests.
 };
 
 /// `run`: trains (or infers, when the file says so), then evaluates on the test split. RunResult::interrupted where
@@ -58,26 +60,5 @@ struct Evaluation {
 
 /// `eval`: the test split with the parameters of `parameters`. Same exceptions.
 Evaluation evaluate_graph(const RunOptions& options, const std::filesystem::path& parameters, bool keep_probabilities);
-
-/// `verify`: the same work by the file's schedule and by `sequential`.
-struct Verification {
-  struct Difference {
-    std::string parameter;
-    std::int64_t elements = 0, different = 0;
-    double largest = 0;  ///< largest |a - b|
-  };
-  std::string schedule;
-  std::uint64_t steps = 0;
-  std::int64_t parameters = 0, elements = 0;
-  std::vector<Difference> differences;  ///< only parameters that differ in a bit
-  std::string sha256, reference_sha256;
-  std::vector<std::string> warnings;
-  bool interrupted = false;  ///< by RunOptions::stop; nothing was compared then
-  bool equal() const { return differences.empty(); }
-};
-
-/// Trains `steps` batches (0: one epoch) twice from the same start, by the file's schedule and by `sequential` on the
-/// same devices, and compares every parameter bit for bit. Same exceptions.
-Verification verify_graph(const RunOptions& options, std::uint64_t steps);
 
 }  // namespace lenet_flow

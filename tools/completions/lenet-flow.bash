@@ -24,6 +24,9 @@ _lenet_flow() {
             compopt -o filenames
             mapfile -t COMPREPLY < <(compgen -d -- "$current")
             return ;;
+        --reference)
+            mapfile -t COMPREPLY < <(compgen -W 'sequential cpu' -- "$current")
+            return ;;
         --set | --map | --epochs | --seed | --limit | --steps | --warm-up | --budget | --runs | --set-a | --set-b) return ;;
     esac
 
@@ -34,7 +37,7 @@ _lenet_flow() {
         run) options="$graph --init --checkpoint --resume --json" ;;
         check) options="$graph --dot --draw --schedule-out" ;;
         eval) options="$graph --parameters --predictions --json" ;;
-        verify) options="$graph --init --steps --json" ;;
+        verify) options="$graph --init --steps --reference --json" ;;
         profile) options="$graph --init --steps --warm-up --budget --json" ;;
         compare) options="$graph --set-a --set-b --runs --steps --keep --json" ;;
         devices) options='--help --version' ;;

@@ -42,6 +42,7 @@ complete -c lenet-flow -n '__fish_seen_subcommand_from compare' -l set-a -x -d '
 complete -c lenet-flow -n '__fish_seen_subcommand_from compare' -l set-b -x -d 'PATH=VALUE for B'
 complete -c lenet-flow -n '__fish_seen_subcommand_from compare' -l keep -x -a '(__fish_complete_directories)' -d 'Write results here'
 complete -c lenet-flow -n '__fish_seen_subcommand_from profile' -l budget -x -d 'Limits of stalls: starved=5%'
+complete -c lenet-flow -n '__fish_seen_subcommand_from verify' -l reference -x -a 'sequential cpu' -d 'What to compare with'
 
 complete -c lenet-flow -n '__fish_seen_subcommand_from data; and not __fish_seen_subcommand_from get' -a get -d 'Fetch a known set'
 complete -c lenet-flow -n '__fish_seen_subcommand_from get' -a 'mnist fashion-mnist cifar10 digits'

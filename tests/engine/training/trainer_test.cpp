@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "engine/training/checkpoint.h"
+#include "engine/training/verify.h"
 #include "tests/engine/training/small_training.h"
 
 using namespace lenet_flow;
@@ -328,23 +329,6 @@ TEST_CASE("the layer in which numbers first go bad is found, before it and behin
                }()),
                bad.says));
   }
-}
-
-TEST_CASE("verify finds gpipe and sequential equal, over part of an epoch and over several") {
-  const SmallTraining small;
-  for (const std::uint64_t steps : {0u, 3u, 16u}) {
-    const Verification verification = verify_graph(small.options(true), steps);
-    CHECK(verification.equal());
-    CHECK(!verification.interrupted);
-    CHECK(verification.schedule == "gpipe");
-    CHECK(verification.steps == (steps ? steps : 7));
-    CHECK(verification.parameters == 4);
-    CHECK(verification.elements == 3 * 9 + 3 + 4 * 48 + 4);
-    CHECK(verification.sha256 == verification.reference_sha256);
-  }
-  // One epoch by verify is one epoch by run.
-  CHECK(verify_graph(small.options(true), 0).sha256 ==
-        run_graph(small.options(false, {"training.epochs=1"})).parameters_sha256);
 }
 
 TEST_CASE("verify and eval that are stopped say so") {
