@@ -10,35 +10,53 @@ std::string big_endian(std::uint32_t value) {
           static_cast<char>(value)};
 }
 
-/// A bright quarter in one of the four corners, and a little noise that differs from image to image.
-std::string pixels(int image, int label) {
+/// A bright quarter in one of the four corners (by the label), and a little noise that differs from image to image.
+std::string pixels(int image, int label, int side) {
   std::string bytes;
-  for (int row = 0; row < 8; ++row)
-    for (int column = 0; column < 8; ++column) {
-      const bool bright = row / 4 == label / 2 && column / 4 == label % 2;
-      bytes += static_cast<char>((bright ? 200 : 10) + (image * 31 + row * 7 + column * 13) % 40);
+  const int half = side / 2;
+  for (int row = 0; row < side; ++row)
+    for (int column = 0; column < side; ++column) {
+      const bool bright = row / half == label % 4 / 2 && column / half == label % 2;
+      bytes += static_cast<char>((bright ? 200 : 10) + (image * 31 + row * 7 + column * 13 + label) % 40);
     }
   return bytes;
 }
 
-void write_split(const std::string& prefix, int images) {
-  const auto count = static_cast<std::uint32_t>(images);
-  std::string image_file = big_endian(0x803) + big_endian(count) + big_endian(8) + big_endian(8);
+void write_split(const std::string& prefix, int images, int side, int classes) {
+  const auto count = static_cast<std::uint32_t>(images), extent = static_cast<std::uint32_t>(side);
+  std::string image_file = big_endian(0x803) + big_endian(count) + big_endian(extent) + big_endian(extent);
   std::string label_file = big_endian(0x801) + big_endian(count);
   for (int image = 0; image < images; ++image) {
-    const int label = image * 7 % 4;
-    image_file += pixels(image, label);
+    const int label = image * 7 % classes;
+    image_file += pixels(image, label, side);
     label_file += static_cast<char>(label);
   }
   write_text(prefix + "-images-idx3-ubyte", image_file);
   write_text(prefix + "-labels-idx1-ubyte", label_file);
 }
 
+/// Records of CIFAR-10's binary form: the label, then three channels of 32 x 32.
+std::string cifar_records(int images) {
+  std::string records;
+  for (int image = 0; image < images; ++image) {
+    const int label = image * 7 % 10;
+    records += static_cast<char>(label);
+    for (int channel = 0; channel < 3; ++channel) records += pixels(image + channel, label, 32);
+  }
+  return records;
+}
+
 }  // namespace
 
-void write_tiny_set(const TemporaryFolder& folder, const std::string& name, int train_images, int test_images) {
-  write_split(folder / ("data/" + name + "/train"), train_images);
-  write_split(folder / ("data/" + name + "/t10k"), test_images);
+void write_tiny_set(const TemporaryFolder& folder, const std::string& name, int train_images, int test_images, int side,
+                    int classes) {
+  write_split(folder / ("data/" + name + "/train"), train_images, side, classes);
+  write_split(folder / ("data/" + name + "/t10k"), test_images, side, classes);
+}
+
+void write_tiny_cifar(const TemporaryFolder& folder, const std::string& name, int train_images, int test_images) {
+  write_text(folder / ("data/" + name + "/data_batch_1.bin"), cifar_records(train_images));
+  write_text(folder / ("data/" + name + "/test_batch.bin"), cifar_records(test_images));
 }
 
 std::string write_tiny_graph(const TemporaryFolder& folder, const std::string& first) {
