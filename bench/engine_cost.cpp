@@ -102,7 +102,8 @@ double median(std::vector<double> values) {
 /// Images without content that count how many were read.
 class CountedImages final : public Dataset {
  public:
-  std::int64_t size() const override { return micro_batches; }
+  explicit CountedImages(std::int64_t images) : images_(images) {}
+  std::int64_t size() const override { return images_; }
   std::int32_t label(std::int64_t) const override { return 0; }
   Shape shape(std::int64_t) const override { return {4, 1, 1}; }
   void read(std::int64_t, std::span<std::uint8_t> pixels) const override {
@@ -110,53 +111,50 @@ class CountedImages final : public Dataset {
     read_.fetch_add(1);
   }
   void wait_until_all_are_read() const {
-    while (read_.load() < micro_batches) std::this_thread::yield();
+    while (read_.load() < images_) std::this_thread::yield();
     std::this_thread::sleep_for(std::chrono::milliseconds(1));  // and handed over
     read_ = 0;
   }
 
  private:
+  std::int64_t images_;
   mutable std::atomic<std::int64_t> read_{0};
 };
 
-/// The engine on a chain of `layers` layers, one batch of all micro-batches a pass.
+/// The engine on a chain of layers, in passes of two batches. What the second takes is measured, from where it looks up
+/// the learning rate of the first batch's last update (there the device waits until the reader has nothing left to do)
+/// to where it looks up that of the second's.
 class Engine {
  public:
-  Engine(int layers, int stages, Mode mode)
+  Engine(int layers, int stages)
       : rig_(chain_text(layers, stages), 1, {4, 1, 1}, 4),
+        images_(2 * micro_batches),
         source_(images_, {}, {}, 1),
-        actions_a_micro_batch_((mode == Mode::train ? 2 : 1) * stages) {
-    PipelineOptions options = rig_.options();
-    options.training = mode == Mode::train;
-    options.on_step = [this](const StepFacts& step) { watch(step); };
-    pipeline_ = rig_.pipeline(options);
-    for (std::uint32_t i = 0; i < micro_batches; ++i) samples_.push_back(i);
-    request_ = rig_.request(1, mode);
-    request_.facts.cut = {micro_batches, micro_batches, 1};
+        pipeline_(rig_.pipeline(rig_.options())),
+        stages_(stages) {
+    for (std::uint32_t i = 0; i < 2 * micro_batches; ++i) samples_.push_back(i);
+    request_ = rig_.request(1);
+    request_.facts.cut = {2 * micro_batches, micro_batches, 1};
+    request_.facts.learning_rate = [this](std::int64_t) { return watch(), 0.1; };
     request_.source = &source_;
     request_.samples = samples_;
     request_.timed = true;
   }
 
-  /// CPU seconds of the device's thread from the begin of the second action to the begin of the last but an update: the
-  /// first action waits until the reader has nothing left to do.
+  /// CPU seconds of the device's thread for one batch.
   double run() {
-    actions_ = 0;
+    updates_ = 0;
     pipeline_->run(request_);
     return end_ - begin_;
   }
-  std::int64_t actions_timed() const { return micro_batches * actions_a_micro_batch_ - 2; }
 
  private:
-  void watch(const StepFacts& step) {
-    const bool same_action = actions_ > 0 && step.stage == last_.stage && step.kind == last_.kind &&
-                             step.micro_batch == last_.micro_batch;
-    if (same_action || step.kind == ActionKind::update) return;
-    last_ = step;
-    if (actions_ == 0) images_.wait_until_all_are_read();
-    if (actions_ == 1) begin_ = thread_seconds();
-    if (actions_ == actions_timed() + 1) end_ = thread_seconds();
-    ++actions_;
+  /// Each stage has an update a batch.
+  void watch() {
+    ++updates_;
+    if (updates_ == stages_) images_.wait_until_all_are_read();
+    if (updates_ == stages_) begin_ = thread_seconds();
+    if (updates_ == 2 * stages_) end_ = thread_seconds();
   }
 
   test::Rig rig_;
@@ -165,28 +163,27 @@ class Engine {
   std::unique_ptr<Pipeline> pipeline_;
   std::vector<std::uint32_t> samples_;
   PassRequest request_;
-  std::int64_t actions_a_micro_batch_, actions_ = 0;
-  StepFacts last_;
+  int stages_, updates_ = 0;
   double begin_ = 0, end_ = 0;
 };
 
 /// Nanoseconds a node-message of the engine, of the plain chain, and the difference, as counters.
-void compare(benchmark::State& state, Mode mode) {
+void compare(benchmark::State& state) {
   const int layers = static_cast<int>(state.range(0)), stages = static_cast<int>(state.range(1));
-  Engine engine(layers, stages, mode);
-  // Of an action: order, gate, layers, end. The last stage's F has the loss too.
+  Engine engine(layers, stages);
+  // Of F and of B: order, gate, layers, end, and the loss in the last stage's F. Of U: order, gate, update, end.
   const int of_action = layers + 3;
-  const double nodes = of_action + 1.0 / (stages * (mode == Mode::train ? 2 : 1));
+  const std::int64_t actions = micro_batches * stages * 2;
+  const std::int64_t messages = actions * of_action + micro_batches + std::int64_t{4} * stages;
   PlainChain chain(of_action);
   std::vector<double> of_engine, of_plain, beyond;
   for ([[maybe_unused]] auto _ : state) {
     const double engine_seconds = engine.run();
     const double begin = thread_seconds();
-    chain.run(engine.actions_timed());
+    chain.run(actions);
     const double plain_seconds = thread_seconds() - begin;
-    const auto actions = static_cast<double>(engine.actions_timed());
-    of_engine.push_back(1e9 * engine_seconds / (actions * nodes));
-    of_plain.push_back(1e9 * plain_seconds / (actions * of_action));
+    of_engine.push_back(1e9 * engine_seconds / static_cast<double>(messages));
+    of_plain.push_back(1e9 * plain_seconds / static_cast<double>(actions * of_action));
     beyond.push_back(of_engine.back() - of_plain.back());
     state.SetIterationTime(engine_seconds);
   }
@@ -195,13 +192,8 @@ void compare(benchmark::State& state, Mode mode) {
   state.counters["beyond_ns"] = median(beyond);
 }
 
-/// (layers a stage, stages on the device)
-void shapes(benchmark::internal::Benchmark* benchmark) {
-  benchmark->Args({2, 1})->Args({5, 1})->Args({12, 1})->Args({5, 4})->UseManualTime()->Iterations(25);
-}
-
-BENCHMARK_CAPTURE(compare, inference, Mode::infer)->Apply(shapes);
-BENCHMARK_CAPTURE(compare, training, Mode::train)->Apply(shapes);
+// (layers a stage, stages on the device)
+BENCHMARK(compare)->Args({2, 1})->Args({5, 1})->Args({12, 1})->Args({5, 4})->UseManualTime()->Iterations(25);
 
 }  // namespace
 
