@@ -1,6 +1,8 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
+#include <cstdint>
 
 namespace lenet_flow {
 
@@ -29,5 +31,22 @@ inline constexpr std::array time_states{
     State{"optimizer", &StateSeconds::optimizer}, State{"fill", &StateSeconds::fill},
     State{"drain", &StateSeconds::drain},         State{"unaccounted", &StateSeconds::unaccounted},
 };
+
+/// The same as numbers: places in time_states.
+enum class StallState : std::uint8_t {
+  compute,
+  transfer,
+  launch,
+  sync,
+  blocked,
+  starved,
+  no_credit,
+  contended,
+  optimizer,
+  fill,
+  drain,
+  unaccounted,
+};
+inline const char* word(StallState state) { return time_states[static_cast<std::size_t>(state)].name; }
 
 }  // namespace lenet_flow
