@@ -91,6 +91,12 @@ void add_graph_options(CLI::App& command, GraphArguments& arguments) {
   command.add_option("--map", arguments.maps, "put a device of the file on something this machine has; repeatable")
       ->option_text("DEVICE=WHAT")
       ->allow_extra_args(false);
+  command
+      .add_option("--inject", arguments.injects,
+                  "make a layer, a device or a link slower on purpose: conv2=+200us, cpu1=x1.5, "
+                  "link:conv1->fc=+50us,1GB/s; repeatable")
+      ->option_text("WHAT=DELAY")
+      ->allow_extra_args(false);
   command.add_option("--epochs", arguments.epochs, "--set training.epochs=N")
       ->option_text("N")
       ->check(whole_number(1, 1'000'000));
@@ -117,6 +123,7 @@ RunOptions run_options(const GraphArguments& arguments, ProgressDisplay& display
   options.graph = arguments.graph;
   options.changes.sets = arguments.sets;
   options.changes.maps = arguments.maps;
+  options.changes.injects = arguments.injects;
   if (arguments.epochs) options.changes.sets.push_back("training.epochs=" + *arguments.epochs);
   if (arguments.seed) options.changes.sets.push_back("training.seed=" + *arguments.seed);
   if (arguments.limit) options.limit = std::stoll(*arguments.limit);

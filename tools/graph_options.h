@@ -16,7 +16,7 @@ namespace lenet_flow {
 /// The options of a command that takes a GRAPH, as typed.
 struct GraphArguments {
   std::filesystem::path graph;
-  std::vector<std::string> sets, maps;
+  std::vector<std::string> sets, maps, injects;
   std::optional<std::string> epochs, seed, limit;
   std::filesystem::path data;
   std::string init;
@@ -25,8 +25,8 @@ struct GraphArguments {
   Verbosity verbosity() const { return quiet ? Verbosity::quiet : verbose ? Verbosity::verbose : Verbosity::normal; }
 };
 
-/// Adds GRAPH, --set, --map, --epochs, --seed, --limit, --data, --quiet and --verbose to `command`, which writes to
-/// `arguments` while the command line is read.
+/// Adds GRAPH, --set, --map, --inject, --epochs, --seed, --limit, --data, --quiet and --verbose to `command`, which
+/// writes to `arguments` while the command line is read.
 void add_graph_options(CLI::App& command, GraphArguments& arguments);
 /// Adds --init.
 void add_init_option(CLI::App& command, GraphArguments& arguments);

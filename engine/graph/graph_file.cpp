@@ -160,6 +160,8 @@ GraphFile parse_graph_file(const std::string& text, const std::string& path, con
     read_pipeline(root, file);
     check_layer_devices(file, problems);
     root.finish();
+    for (const std::string& inject : options.injects)
+      read_inject(file, inject, {"--inject " + printable(inject, 100), 0, 0}, "", problems);
     for (const std::string& map : options.maps) apply_map(file, map, problems);
     check_map_circles(file, problems);
   }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "engine/graph/diagnostics.h"
+#include "engine/graph/injection.h"
 #include "layers/registry.h"
 
 namespace lenet_flow {
@@ -100,6 +101,7 @@ struct PipelineEntry {
   std::string schedule_file;    ///< of schedule `custom`; relative to the graph file's folder
   double watchdog_seconds = 0;  ///< 0: 10 times the slowest action seen, at least 1 s
   std::vector<StageEntry> stages;
+  std::vector<InjectEntry> inject;  ///< those of the file, then those of --inject
   SourceLocation where_schedule, where_micro_batch, where_in_flight, where_link_capacity;
 };
 
@@ -118,8 +120,9 @@ struct GraphFile {
 
 /// What the command line changes in the file.
 struct GraphOptions {
-  std::vector<std::string> sets;  ///< --set PATH=VALUE, in order; the value is JSON, or a bare word as a string
-  std::vector<std::string> maps;  ///< --map DEVICE=WHAT
+  std::vector<std::string> sets;     ///< --set PATH=VALUE, in order; the value is JSON, or a bare word as a string
+  std::vector<std::string> maps;     ///< --map DEVICE=WHAT
+  std::vector<std::string> injects;  ///< --inject WHAT=DELAY
 };
 
 /// Reads and checks a graph file. Throws InputError with every error found: unreadable, larger than 4 MiB, not

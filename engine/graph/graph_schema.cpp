@@ -257,6 +257,9 @@ Value pipeline_schema() {
       of_type("string", "of schedule custom: a CSV file, as 'check --schedule-out' writes it");
   properties["watchdog_seconds"] = of_type(
       "number", "a run in which nothing moves for so long ends; default: 10 times the slowest action, at least 1");
+  properties["inject"] = list_of(of_type("string"), 0);
+  properties["inject"]["description"] =
+      "delays made on purpose, as after --inject: \"conv2=+200us\", \"cpu1=x1.5\", \"link:conv1->fc=+50us,1GB/s\"";
   properties["stages"] = list_of(closed_object(stage, {"layers"}), 1);
   properties["stages"]["description"] = "cuts by hand; default: cut where the device changes";
   return closed_object(properties, {}, "how it runs on the devices");

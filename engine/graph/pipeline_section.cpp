@@ -168,6 +168,19 @@ void read_schedule_file(ObjectReader& pipeline, PipelineEntry& entry) {
                             fmt::format("expected schedule 'custom' beside it, got '{}'", entry.schedule));
 }
 
+/// "inject": entries as after --inject.
+void read_injects(ObjectReader& pipeline, GraphFile& file) {
+  const std::string right = "a list of delays, such as [\"conv2=+200us\", \"cpu1=x1.5\"]";
+  const std::vector<JsonValue>* list = pipeline.list("inject", right);
+  if (!list) return;
+  for (const JsonValue& element : *list) {
+    if (element.is(Kind::string))
+      read_inject(file, element.string, element.place.location(), pipeline.field("inject"), pipeline.problems());
+    else
+      add_expected(pipeline.problems(), element, pipeline.field("inject"), "a delay, such as \"conv2=+200us\"");
+  }
+}
+
 }  // namespace
 
 std::span<const StageCost> stage_costs() {
@@ -200,6 +213,7 @@ void read_pipeline(ObjectReader& root, GraphFile& file) {
       add_expected(root.problems(), *value->find("stages"), "pipeline.stages", right);
     else if (list)
       StageSection(root.problems(), file).read(*list);
+    read_injects(pipeline, file);
     pipeline.finish();
   }
   if (entry.micro_batch == 0) entry.micro_batch = file.training.batch;

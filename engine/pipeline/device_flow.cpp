@@ -81,7 +81,8 @@ class ActionChain {
   void end(const Work& work, Port& order) {
     const Nanoseconds now = runner_.end(kind_, work.micro_batch);
     const UnitState& unit = runner_.unit();
-    send_tokens(state_, unit, kind_, work.micro_batch, now, [&](const Token& token) {
+    send_tokens(state_, unit, kind_, work.micro_batch, now, [&](Token token) {
+      token.arrives = state_.arrival(token);
       if (state_.device_of(token.stage, token.kind, token.micro_batch) != unit.device)
         state_.post(token);
       else if (!state_.on_send || state_.on_send(token))

@@ -60,7 +60,10 @@ bool TokenGate::add(const Token& token, Arrivals& arrivals) {
     if (token.time >= latest.time) latest = {token.time, token.from};
   };
   switch (token.cause) {
-    case Cause::input: set(gathered.inputs), came(gathered.arrivals.input); break;
+    case Cause::input:
+      set(gathered.inputs), came(gathered.arrivals.input);
+      if (token.arrives > gathered.arrivals.transfer.time) gathered.arrivals.transfer = {token.arrives, token.from};
+      break;
     case Cause::pixels: gathered.pixels.store(true, relaxed), came(gathered.arrivals.input); break;
     case Cause::room: set(gathered.rooms), came(gathered.arrivals.room); break;
     case Cause::slot: set(gathered.slots), came(gathered.arrivals.room); break;

@@ -4,18 +4,6 @@
 #include <utility>
 
 namespace lenet_flow {
-namespace {
-
-void pause_a_moment() {
-#if defined(__x86_64__) || defined(__i386__)
-  __builtin_ia32_pause();
-#else
-  std::this_thread::yield();
-#endif
-}
-
-}  // namespace
-
 Lane::Lane(Device& device, const std::function<Handler()>& open, Nanoseconds spin, EventRing& events)
     : spin_(spin), events_(events) {
   inbox_.reserve(1024);

@@ -38,6 +38,7 @@ struct Token {
   int from = -1;  ///< the stage that sent it, where the cause says so
   ActionKind kind = ActionKind::forward;
   Cause cause = Cause::input;
+  Nanoseconds arrives = 0;  ///< over a link that takes time of its own: when; else 0
 };
 
 /// The host thread of one device and its inbox. The thread hands what comes in to a handler, spins for a moment when

@@ -87,6 +87,7 @@ Pipeline::Pipeline(const Network& network, const DeviceSet& devices, const Pipel
   name_traced();
   make_units();
   name_traced_units();
+  inject_delays();
   make_ring();
   open_lanes();
   reader_ = std::make_unique<Reader>(state_, reader_threads());
@@ -161,6 +162,24 @@ void Pipeline::make_units() {
   state_.weight_versions = options_.weight_versions;
   state_.on_step = options_.on_step;
   state_.on_send = options_.on_send;
+}
+
+/// Gives units and links the delays that are asked for.
+void Pipeline::inject_delays() {
+  const InjectedDelays& delays = options_.delays;
+  constexpr int most_steps = 3;  // of a layer in one action: a recomputed forward, I and W
+  for (const auto& unit : state_.units) {
+    const Stage& stage = network_.stages[static_cast<std::size_t>(unit->stage)];
+    unit->device_factor = delays.device_factor(stage.devices[static_cast<std::size_t>(unit->replica)]);
+    if (!delays.layers.empty())
+      for (const int layer : stage.layers) unit->delays.push_back(delays.layers[static_cast<std::size_t>(layer)]);
+  }
+  for (const Delay& delay : delays.layers) state_.injected_at_most += most_steps * delay.longer;
+  for (const LinkDelay& delay : delays.links) {
+    const auto& link = state_.slow_links.emplace_back(std::make_unique<SlowLink>(delay));
+    for (const bool forward : {false, true})
+      state_.injected_at_most += link->transfer_time(forward, std::min(options_.micro_batch, options_.batch));
+  }
 }
 
 /// What travels beside the tensors: enough entries for all that can be on its way.

@@ -93,6 +93,7 @@ class Pipeline {
   void name_traced_units();
   void make_units();
   void make_ring();
+  void inject_delays();
   void open_lanes();
   void begin_pass(const PassRequest& request);
   std::int64_t feed(const PassRequest& request);

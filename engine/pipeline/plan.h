@@ -7,6 +7,7 @@
 
 #include "engine/graph/network.h"
 #include "engine/pipeline/device_set.h"
+#include "engine/pipeline/injected_delays.h"
 #include "engine/pipeline/run_state.h"
 #include "engine/pipeline/stage_memory.h"
 #include "engine/schedule/schedule.h"
@@ -29,6 +30,7 @@ struct PipelineOptions {
   double watchdog_seconds = 0;  ///< 0: 10 times the slowest action seen, at least 1 s
   /// Bytes that each device may hold, by DeviceSet's numbers; empty: no limit but the machine's.
   std::vector<double> device_bytes;
+  InjectedDelays delays;                          ///< made on purpose
   std::function<void(const StepFacts&)> on_step;  ///< runs before each step; throwing fails the step. For tests.
   std::function<bool(const Token&)> on_send;      ///< false: the token gets lost. For tests.
 };

@@ -2,6 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <chrono>
+#include <thread>
+
 namespace lenet_flow {
 
 std::string PassFacts::batch_text(std::int64_t batch) const {
@@ -25,6 +29,26 @@ void RunState::clear_failure() {
   const std::lock_guard lock(mutex);
   failure_ = {};
   failed_.store(false, std::memory_order_release);
+}
+
+Nanoseconds RunState::arrival(const Token& token) const {
+  if (slow_links.empty() || token.cause != Cause::input) return 0;
+  const bool forward = token.kind == ActionKind::forward;
+  for (const auto& link : slow_links)
+    if (link->delay().from == (forward ? token.from : token.stage) &&
+        link->delay().to == (forward ? token.stage : token.from))
+      return link->send(token.time, forward, ring[static_cast<std::size_t>(token.micro_batch) % ring.size()]->images);
+  return 0;
+}
+
+void RunState::wait_until(Nanoseconds time) const {
+  constexpr Nanoseconds wake_up = 150'000, look_up = 10'000'000;
+  for (Nanoseconds now = steady_now(); now < time && !failed(); now = steady_now()) {
+    if (time - now > wake_up)
+      std::this_thread::sleep_for(std::chrono::nanoseconds(std::min(time - now - wake_up, look_up)));
+    else
+      pause_a_moment();
+  }
 }
 
 BatchOrder batch_order(Schedule lists, const RunState& state, int micro_batches) {

@@ -13,6 +13,7 @@
 
 #include "engine/graph/network.h"
 #include "engine/pipeline/device_set.h"
+#include "engine/pipeline/injected_delays.h"
 #include "engine/pipeline/lane.h"
 #include "engine/pipeline/micro_batch.h"
 #include "engine/pipeline/stage_worker.h"
@@ -87,11 +88,16 @@ struct UnitState {
   StageWorker worker;
   int number, stage, replica, device;  ///< number: in RunState::units
   CoreTurn* turn;
+  std::vector<Delay> delays;                            ///< injected: one a layer of the stage, or empty
+  double device_factor = 1;                             ///< injected: of its device
+  Nanoseconds step_began = 0;                           ///< where delays are injected
   EventRing& events;                                    ///< its device's
   std::int64_t last_batch = -1;                         ///< batch of its last action in this pass
   std::int64_t images = 0;                              ///< trained, or inferred, in timed passes
   std::atomic<std::int64_t> actions_done{0};            ///< in all passes
   std::atomic<Nanoseconds> slowest[action_kinds] = {};  ///< actions so far; 0: none
+
+  bool delayed() const { return !delays.empty() || device_factor > 1; }
 };
 
 /// The order of a batch's actions: a schedule, and what the engine looks up in it.
@@ -119,6 +125,8 @@ struct RunState {
   std::vector<std::unique_ptr<DeviceTurn>> turns;  ///< one a device
   std::vector<DeviceFlow*> flows;                  ///< one a device; owned by its lane
   int in_flight = 1, link_capacity = 1;
+  std::vector<std::unique_ptr<SlowLink>> slow_links;  ///< injected
+  Nanoseconds injected_at_most = 0;                   ///< in one action and in what it waits for
   WeightVersions weight_versions = WeightVersions::flush;
   std::function<void(const StepFacts&)> on_step;  ///< may throw: the step has failed
   std::function<bool(const Token&)> on_send;      ///< false: the token gets lost. For tests.
@@ -166,6 +174,12 @@ struct RunState {
     if (on_send && !on_send(token)) return;
     lanes[static_cast<std::size_t>(device_of(token.stage, token.kind, token.micro_batch))]->post(token);
   }
+
+  /// When what a token tells of arrives at its stage: 0 where links take no time.
+  Nanoseconds arrival(const Token& token) const;
+  /// Returns at a time of the steady clock (sleeping while that is far, so that other threads have the core), or soon
+  /// after the pass has failed.
+  void wait_until(Nanoseconds time) const;
 
   bool failed() const { return failed_.load(std::memory_order_acquire); }
   /// Keeps the first failure. From any thread.

@@ -53,6 +53,7 @@ void StageRunner::note_needs(ActionKind kind, std::int64_t micro_batch, const Ar
   };
   need(EventType::order, arrivals.order);
   need(EventType::input, arrivals.input);
+  need(EventType::transfer, arrivals.transfer);
   need(EventType::credit, arrivals.credit);
   need(EventType::room, arrivals.room);
   need(EventType::update, arrivals.update);
@@ -66,13 +67,22 @@ void StageRunner::note_needs(ActionKind kind, std::int64_t micro_batch, const Ar
     note(EventType::read_begin, kind, micro_batch, read.begin);
     note(EventType::read_end, kind, micro_batch, read.end);
   }
-  note(EventType::ready, kind, micro_batch, steady_now());
+}
+
+void StageRunner::wait_for_link(ActionKind kind, std::int64_t micro_batch, Nanoseconds arrives) {
+  const Nanoseconds now = steady_now();
+  if (arrives <= now) return;
+  state_.wait_until(arrives);
+  note(EventType::injected, kind, micro_batch, steady_now() - now);
 }
 
 void StageRunner::begin(ActionKind kind, std::int64_t micro_batch, const Arrivals& arrivals) {
   if (state_.timed) note_needs(kind, micro_batch, arrivals);
+  if (arrivals.transfer.time > 0) wait_for_link(kind, micro_batch, arrivals.transfer.time);
+  if (state_.timed) note(EventType::ready, kind, micro_batch, steady_now());
   if (unit_.turn) unit_.turn->take();
   const Nanoseconds now = steady_now();
+  unit_.step_began = now;
   turn_.running_since.store(now, std::memory_order_relaxed);
   note(EventType::begin, kind, micro_batch, now);
   if (kind == ActionKind::forward) unit_.worker.begin_forward(state_.micro_batch(micro_batch), state_.pass.mode);
@@ -86,12 +96,26 @@ void StageRunner::step(ActionKind kind, int step, std::int64_t micro_batch) noex
   if (state_.failed()) return;
   try {
     run_step(kind, step, micro_batch);
+    if (unit_.delayed()) lengthen(kind, step, micro_batch);
     if (state_.timed) note(EventType::step, kind, micro_batch, steady_now(), step);
   } catch (const std::exception& error) {
     state_.fail({where(kind, step, micro_batch) + ": " + error.what(), nullptr, false, batch_of(kind, micro_batch)});
   } catch (...) {
     state_.fail({where(kind, step, micro_batch) + ": failed", nullptr, false, batch_of(kind, micro_batch)});
   }
+}
+
+void StageRunner::lengthen(ActionKind kind, int step, std::int64_t micro_batch) {
+  const Nanoseconds now = steady_now(), took = now - unit_.step_began;
+  Nanoseconds extra = Delay{0, unit_.device_factor}.extra(took);
+  const int at = kind == ActionKind::update ? unit_.worker.layers() : position(kind, step);
+  if (!unit_.delays.empty() && at < unit_.worker.layers())
+    extra += unit_.delays[static_cast<std::size_t>(at)].extra(took);
+  if (extra > 0) {
+    state_.wait_until(now + extra);
+    note(EventType::injected, kind, micro_batch, steady_now() - now);
+  }
+  unit_.step_began = steady_now();
 }
 
 std::string_view StageRunner::step_name(ActionKind kind, int step) const {

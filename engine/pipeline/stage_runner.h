@@ -38,6 +38,10 @@ class StageRunner {
   std::int64_t batch_of(ActionKind kind, std::int64_t micro_batch) const;
   void note(EventType type, ActionKind kind, std::int64_t micro_batch, Nanoseconds time, int detail = -1) const;
   void note_needs(ActionKind kind, std::int64_t micro_batch, const Arrivals& arrivals);
+  /// Waits for what comes over a link that is slow on purpose.
+  void wait_for_link(ActionKind kind, std::int64_t micro_batch, Nanoseconds arrives);
+  /// Makes a step that has just run take as long as injected delays ask.
+  void lengthen(ActionKind kind, int step, std::int64_t micro_batch);
   void run_step(ActionKind kind, int step, std::int64_t micro_batch);
   void run_loss(const MicroBatch& micro_batch);
   bool recomputes(ActionKind kind, int step) const;

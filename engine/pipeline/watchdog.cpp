@@ -50,7 +50,7 @@ Nanoseconds Watchdog::limit() const {
                                                 static_cast<int>(turn.kind.load(relaxed)) == kind);
     }
   }
-  return std::max(10 * slowest, first_of_its_kind ? 60 * second : second);
+  return std::max(10 * slowest, first_of_its_kind ? 60 * second : second) + state_.injected_at_most;
 }
 
 std::string Watchdog::look(Nanoseconds now) {

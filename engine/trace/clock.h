@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <thread>
 
 #if defined(__x86_64__)
 #include <x86intrin.h>
@@ -41,6 +42,15 @@ inline Nanoseconds steady_now() {
   }
 #endif
   return steady_clock_now();
+}
+
+/// For loops that wait: lets the core's other thread go first.
+inline void pause_a_moment() {
+#if defined(__x86_64__)
+  _mm_pause();
+#else
+  std::this_thread::yield();
+#endif
 }
 
 /// What steady_now() reads: "time-stamp counter" or "steady clock".

@@ -160,6 +160,7 @@ void describe(Session& session, Pipeline& pipeline, RunResult& result) {
   result.diagnosis = pipeline.diagnosis();
   describe_pipeline(session, pipeline.plan(), result);
   result.peak_resident_bytes = peak_resident_bytes();
+  result.injected = session.delays().results;
   result.warnings = session.warnings();
 }
 

@@ -140,6 +140,19 @@ Json::Value costs_json(const StageCostsResult& costs) {
   return json;
 }
 
+Json::Value injected_json(const InjectedResult& injected) {
+  Json::Value json;
+  json["text"] = injected.text;
+  json["what"] = injected.what;
+  json["name"] = injected.name;
+  json["seconds"] = number(injected.seconds);
+  if (injected.what == "link")
+    json["bytes_per_second"] = injected.bytes_per_second > 0 ? number(injected.bytes_per_second) : Json::Value();
+  else
+    json["factor"] = number(injected.factor);
+  return json;
+}
+
 Json::Value pipeline_json(const PipelineResult& pipeline) {
   Json::Value json;
   json["schedule"] = pipeline.schedule;
@@ -190,6 +203,7 @@ std::string result_json(const RunResult& result) {
   json["trace"] = trace_json(result.trace);
   json["diagnosis"] = diagnosis_json(result.diagnosis);
   json["memory"] = memory_json(result);
+  json["injected"] = list_of(result.injected, injected_json);
   json["warnings"] = texts(result.warnings);
   json["interrupted"] = result.interrupted;
   Json::StreamWriterBuilder builder;

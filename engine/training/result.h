@@ -35,6 +35,15 @@ struct StageResult {
   std::vector<std::int64_t> staleness;
 };
 
+/// A delay that the run was made to take on purpose (`--inject`).
+struct InjectedResult {
+  std::string text;  ///< as it was asked for
+  std::string what;  ///< "layer", "device", "link"
+  std::string name;  ///< of it; a link's by its stages
+  double seconds = 0, factor = 1;
+  double bytes_per_second = 0;  ///< of a link; 0: no limit
+};
+
 struct DeviceResult {
   std::string name, asked, used;
   std::string why;         ///< empty where used as asked
@@ -105,6 +114,7 @@ struct RunResult {
   TraceResult trace;
   Diagnosis diagnosis;
   std::uint64_t peak_resident_bytes = 0;
+  std::vector<InjectedResult> injected;
   std::vector<std::string> warnings;
   bool interrupted = false;
 };

@@ -1,6 +1,7 @@
 #include "engine/training/session.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <limits>
@@ -52,6 +53,7 @@ Session::Session(const RunOptions& options, Data data)
   devices_ = std::make_unique<DeviceSet>(file_, warnings);
   for (const std::string& line : warnings) warn(line);
   open_schedule();
+  open_delays();
 }
 
 void Session::open_data(Data data) {
@@ -85,6 +87,14 @@ void Session::open_schedule() {
                               schedule_shape(*network_, *devices_, whole.micro_batches(), true));
 }
 
+void Session::open_delays() {
+  delays_ = resolve_delays(*network_, file_.pipeline.inject);
+  if (delays_.results.empty()) return;
+  std::vector<std::string> texts;
+  for (const InjectedResult& injected : delays_.results) texts.push_back(injected.text);
+  warn(fmt::format("delays are injected: {}; times are not this machine's own", fmt::join(texts, "; ")));
+}
+
 PipelineOptions Session::pipeline_options(const std::string& schedule) const {
   PipelineOptions options;
   options.schedule = find_schedule_type(schedule.empty() ? file_.pipeline.schedule : schedule);
@@ -100,6 +110,7 @@ PipelineOptions Session::pipeline_options(const std::string& schedule) const {
   }
   options.training = training();
   options.seed = file_.training.seed;
+  options.delays = delays_;
   options.watchdog_seconds = file_.pipeline.watchdog_seconds;
   options.device_bytes = memory_limits();
   return options;

@@ -34,6 +34,8 @@ class Session {
   const Optimizer& optimizer() const { return *optimizer_; }
   /// Images that an epoch trains on: all, or what --limit leaves.
   std::int64_t train_images() const { return train_images_; }
+  /// What `--inject` and the file's "inject" ask for.
+  const InjectedDelays& delays() const { return delays_; }
   bool training() const { return file_.training.mode == Mode::train; }
 
   /// Options of a pipeline by the file's schedule, or by another.
@@ -65,6 +67,7 @@ class Session {
  private:
   void open_data(Data data);
   void open_schedule();
+  void open_delays();
   std::vector<double> memory_limits() const;
 
   const RunOptions& options_;
@@ -76,6 +79,7 @@ class Session {
   std::unique_ptr<Optimizer> optimizer_;
   std::unique_ptr<DeviceSet> devices_;
   std::optional<Schedule> custom_;  ///< read from pipeline.schedule_file
+  InjectedDelays delays_;
   std::vector<std::string> warnings_;
 };
 

@@ -27,10 +27,10 @@ _lenet_flow() {
         --reference)
             mapfile -t COMPREPLY < <(compgen -W 'sequential cpu' -- "$current")
             return ;;
-        --set | --map | --epochs | --seed | --limit | --steps | --warm-up | --budget | --runs | --set-a | --set-b) return ;;
+        --set | --map | --inject | --epochs | --seed | --limit | --steps | --warm-up | --budget | --runs | --set-a | --set-b) return ;;
     esac
 
-    local graph='--set --map --epochs --seed --limit --data --quiet --verbose --help --version'
+    local graph='--set --map --inject --epochs --seed --limit --data --quiet --verbose --help --version'
     local options=
     case $command in
         '') options='--help --version' ;;

@@ -19,6 +19,7 @@ complete -c lenet-flow -n "not __fish_seen_subcommand_from $commands" -a data -d
 complete -c lenet-flow -n "$with_graph" -k -a '(__fish_complete_suffix .json)'
 complete -c lenet-flow -n "$with_graph" -l set -x -d 'PATH=VALUE: replace a field of the file'
 complete -c lenet-flow -n "$with_graph" -l map -x -d 'DEVICE=WHAT: put a device on something else'
+complete -c lenet-flow -n "$with_graph" -l inject -x -d 'WHAT=DELAY: make something slower on purpose'
 complete -c lenet-flow -n "$with_graph" -l epochs -x -d 'Number of epochs'
 complete -c lenet-flow -n "$with_graph" -l seed -x -d 'Seed of all random numbers'
 complete -c lenet-flow -n "$with_graph" -l limit -x -d 'Take the first N training images'
