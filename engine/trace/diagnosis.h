@@ -46,8 +46,8 @@ struct Diagnosis {
   std::string line;
   /// "the first 250 batches of epoch 3".
   std::string basis;
-  double measured_seconds = 0;    ///< the pass's length that this is about
-  double replayed_seconds = 0;    ///< what replay() makes of it with nothing different: how far the model is right
+  double measured_seconds = 0;  ///< the pass's length that this is about
+  double replayed_seconds = 0;  ///< what replay() makes of it with nothing different: how far the model is right
   /// Of that time no device runs an action: a problem of the host (reader, wake-up, hand-over). A device that is idle
   /// while another computes is one of balance or of the schedule.
   double nobody_computes_seconds = 0;

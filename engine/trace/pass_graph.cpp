@@ -30,6 +30,10 @@ PassGraph::PassGraph(const TracedPipeline& pipeline, const KeptPass& pass, const
     before = i;
     of_unit_[unit].push_back(i);
     end_ = std::max(end_, action(i).end);
+    if (const int group = core_group(i); group >= 0) {
+      if (of_cores_.size() <= static_cast<std::size_t>(group)) of_cores_.resize(static_cast<std::size_t>(group) + 1);
+      of_cores_[static_cast<std::size_t>(group)].push_back(i);
+    }
   }
   add_needs(by, micro_batches);
 }
@@ -98,6 +102,23 @@ std::size_t PassGraph::ended_at(int stage, Nanoseconds time) const {
 Nanoseconds PassGraph::hand_over(std::size_t number) const {
   const ActionRecord& record = action(number);
   return std::max<Nanoseconds>(0, record.ready - std::max(last_arrival(record.arrivals), begin()));
+}
+
+int PassGraph::core_group(std::size_t number) const {
+  return pipeline_.core_groups.empty() ? -1 : pipeline_.core_groups[static_cast<std::size_t>(unit_of(number).device)];
+}
+
+Nanoseconds PassGraph::cores_taken(std::size_t number, Nanoseconds from, Nanoseconds until) const {
+  const int group = core_group(number);
+  if (group < 0 || until <= from) return 0;
+  const auto& list = of_cores_[static_cast<std::size_t>(group)];
+  auto other = std::lower_bound(list.begin(), list.end(), from,
+                                [&](std::size_t one, Nanoseconds time) { return action(one).end <= time; });
+  Nanoseconds taken = 0;
+  for (; other != list.end() && action(*other).begin < until; ++other)
+    if (unit_of(*other).device != unit_of(number).device)
+      taken += std::min(until, action(*other).end) - std::max(from, action(*other).begin);
+  return taken;
 }
 
 }  // namespace lenet_flow

@@ -57,10 +57,14 @@ class PassGraph {
   std::int64_t batches() const { return batches_; }
   /// Between host and host: from when the last thing that an action waited for had come until it was ready.
   Nanoseconds hand_over(std::size_t number) const;
+  /// The part of a time in which other devices computed on the cores that this action's device shares: its thread could
+  /// not run.
+  Nanoseconds cores_taken(std::size_t number, Nanoseconds from, Nanoseconds until) const;
 
  private:
   std::int64_t whole_batches(const RanBy& by) const;
   void add_needs(const RanBy& by, int micro_batches);
+  int core_group(std::size_t number) const;
 
   const TracedPipeline& pipeline_;
   const KeptPass& pass_;
@@ -68,6 +72,8 @@ class PassGraph {
   std::vector<std::size_t> first_need_, device_before_, unit_before_;
   std::vector<Need> needs_;
   std::vector<std::vector<std::size_t>> of_unit_;  ///< in the order of running
+  /// One a group of cores: its actions (they take turns), in the order of running.
+  std::vector<std::vector<std::size_t>> of_cores_;
   std::int64_t batches_ = 0;
   Nanoseconds end_ = 0;
 };

@@ -98,7 +98,7 @@ class Replay {
       Nanoseconds at = std::max(graph_.begin(), needs_come(i));
       const bool reads = record.kind == ActionKind::forward && record.read.end > 0;
       if (reads && !what_.free_reader) at = std::max(at, reader_.ready(static_cast<std::size_t>(record.micro_batch)));
-      if (!what_.free_hand_over) at += graph_.hand_over(i);
+      if (!what_.free_hand_over) at += hand_over(i);
       const int group = graph_.pipeline().core_groups.empty()
                             ? -1
                             : graph_.pipeline().core_groups[static_cast<std::size_t>(graph_.unit_of(i).device)];
@@ -112,6 +112,13 @@ class Replay {
   }
 
  private:
+  /// With cores of its own a device's thread would not have waited for them either.
+  Nanoseconds hand_over(std::size_t i) const {
+    const Nanoseconds all = graph_.hand_over(i);
+    const Nanoseconds ready = graph_.action(i).ready;
+    return what_.own_cores ? all - graph_.cores_taken(i, ready - all, ready) : all;
+  }
+
   Nanoseconds duration(const ActionRecord& record) const {
     const Nanoseconds measured = record.end - record.begin;
     if (record.kind == ActionKind::update) return what_.free_updates ? 0 : measured;

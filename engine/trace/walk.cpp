@@ -50,7 +50,9 @@ class Walk {
       }
       const Arrivals& needs = record.arrivals;
       const Nanoseconds came = std::max(from, std::min(last_arrival(needs), until));
-      add(RootKind::wake_up, -1, until - came);
+      const Nanoseconds without_cores = graph_.cores_taken(i, came, until);
+      add(RootKind::device, graph_.unit_of(i).device, without_cores);
+      add(RootKind::wake_up, -1, until - came - without_cores);
       until = came;
       if (until <= from) return;
       Arrival last = needs.order;
