@@ -30,7 +30,8 @@ Lane::Lane(Device& device, const std::function<Handler()>& open, Nanoseconds spi
   }
 }
 
-Lane::~Lane() {
+void Lane::close() {
+  if (!thread_.joinable()) return;
   {
     const std::lock_guard lock(mutex_);
     closing_ = true;

@@ -51,10 +51,13 @@ class Lane {
   using Handler = std::function<void(std::span<const Token>)>;
   /// `events`: takes note of when the thread sleeps.
   Lane(Device& device, const std::function<Handler()>& open, Nanoseconds spin, EventRing& events);
-  /// Ends the thread after what is in the inbox was handled.
-  ~Lane();
+  ~Lane() { close(); }
   Lane(const Lane&) = delete;
   Lane& operator=(const Lane&) = delete;
+
+  /// Ends the thread after what is in the inbox was handled. What is posted from then on is handled by nobody. Lanes
+  /// that post to one another are all closed before the first of them is destroyed.
+  void close();
 
   /// Puts a token into the inbox. From any thread.
   void post(const Token& token);

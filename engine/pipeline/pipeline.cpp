@@ -198,6 +198,8 @@ void Pipeline::make_ring() {
 
 Pipeline::~Pipeline() {
   reader_.reset();
+  // A pass that failed may leave actions behind that still send to other devices.
+  for (const auto& lane : state_.lanes) lane->close();
   state_.lanes.clear();
 }
 
