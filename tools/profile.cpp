@@ -7,21 +7,23 @@
 #include "tools/interrupt.h"
 #include "tools/output_file.h"
 #include "tools/profile_tables.h"
+#include "tools/report_option.h"
 
 namespace lenet_flow {
 namespace {
 
 struct ProfileArguments : GraphArguments {
-  std::string steps = "200", warm_up = "20", budget, json;
+  std::string steps = "200", warm_up = "20", budget, json, report;
 };
 
 ExitCode profile(const ProfileArguments& arguments) {
   ProgressDisplay display(Terminal::of(2), arguments.verbosity());
-  const RunOptions options = run_options(arguments, display);
+  RunOptions options = run_options(arguments, display);
   std::vector<StallLimit> limits;
   if (!arguments.budget.empty()) limits = parse_budget(arguments.budget);
   std::optional<OutputFile> json;
   if (!arguments.json.empty() && arguments.json != "-") json.emplace("--json", arguments.json);
+  ReportOutput report(arguments.report, options);
   stop_gently();
   const RunResult result = profile_graph(options, {std::stoull(arguments.warm_up), std::stoull(arguments.steps)});
   display.clear();
@@ -30,6 +32,7 @@ ExitCode profile(const ProfileArguments& arguments) {
     return ExitCode::interrupted;
   }
   if (json) json->write(result_json(result));
+  report.write();
   print(arguments.json == "-" ? result_json(result) : profile_tables(result, arguments.verbose, Terminal::of(1)));
   const auto over = over_budget(result, limits);
   for (const std::string& line : over) print_error("lenet-flow: over budget: " + line + "\n");
@@ -54,6 +57,7 @@ void add_profile(CLI::App& program, Command& chosen) {
                    "exit code 4 where a stage is longer in a state than so much of the time: starved=5%,transfer=10%")
       ->option_text("LIMITS");
   command->add_option("--json", arguments->json, "the result as JSON; '-' is standard output")->option_text("FILE");
+  add_report_option(*command, arguments->report);
   command->footer(
       "Examples:\n"
       "  lenet-flow profile graphs/lenet5_two_cores.json\n"

@@ -6,13 +6,14 @@
 #include "tools/graph_options.h"
 #include "tools/interrupt.h"
 #include "tools/output_file.h"
+#include "tools/report_option.h"
 #include "tools/result_tables.h"
 
 namespace lenet_flow {
 namespace {
 
 struct RunArguments : GraphArguments {
-  std::string checkpoint, json;
+  std::string checkpoint, json, report;
   bool resume = false;
 };
 
@@ -28,6 +29,7 @@ ExitCode run(const RunArguments& arguments) {
   RunOptions options = run_options(arguments, display);
   std::optional<OutputFile> json;
   if (!arguments.json.empty() && arguments.json != "-") json.emplace("--json", arguments.json);
+  ReportOutput report(arguments.report, options);
   if (!arguments.checkpoint.empty()) {
     check_output_folder("--checkpoint", arguments.checkpoint);
     options.checkpoint = arguments.checkpoint;
@@ -44,6 +46,7 @@ ExitCode run(const RunArguments& arguments) {
   }
   // The file first: it must be there even where nobody reads what is printed.
   if (json) json->write(result_json(result));
+  report.write();
   print(arguments.json == "-"
             ? result_json(result)
             : result_tables(result, newest_in(arguments.checkpoint), arguments.verbose, Terminal::of(1)));
@@ -65,13 +68,15 @@ void add_run(CLI::App& program, Command& chosen) {
       ->needs(checkpoint)
       ->option_text(" ");
   command->add_option("--json", arguments->json, "the result as JSON; '-' is standard output")->option_text("FILE");
+  add_report_option(*command, arguments->report);
   command->footer(
       "Examples:\n"
       "  lenet-flow run graphs/split_conv_gpu.json\n"
       "  lenet-flow run graphs/lenet5.json --epochs 3 --limit 10000 --json -\n"
       "  lenet-flow run graphs/lenet5.json --set layers.conv2.device=cpu0 --set pipeline.micro_batch=8\n"
       "  lenet-flow run graphs/split_conv_gpu.json --map gpu0=cpu\n"
-      "  lenet-flow run graphs/lenet5.json --checkpoint saved --resume");
+      "  lenet-flow run graphs/lenet5.json --checkpoint saved --resume\n"
+      "  lenet-flow run graphs/lenet5_two_cores.json --epochs 1 --report report.html");
   command->callback([arguments, &chosen] { chosen = [arguments] { return run(*arguments); }; });
 }
 

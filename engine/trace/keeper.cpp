@@ -4,7 +4,7 @@ namespace lenet_flow {
 
 void Keeper::begin_pass(const PassTrace& pass) {
   if (passes_.size() == passes_kept_) passes_.erase(passes_.begin());
-  passes_.push_back({pass, {}, {}, {}, {}, true});
+  passes_.emplace_back().pass = pass;
   first_step_.clear();
 }
 
@@ -19,7 +19,11 @@ void Keeper::on_action(const ActionRecord& action) {
   pass.actions.push_back(action);
 }
 
-void Keeper::on_lost(int, Nanoseconds, Nanoseconds) { passes_.back().whole = false; }
+void Keeper::on_lost(int device, Nanoseconds from, Nanoseconds until) {
+  KeptPass& pass = passes_.back();
+  pass.whole = false;
+  if (pass.losses.size() < most_) pass.losses.push_back({device, from, until});
+}
 
 void Keeper::on_sleep(int device, Nanoseconds from, Nanoseconds until) {
   KeptPass& pass = passes_.back();

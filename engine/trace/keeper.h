@@ -11,7 +11,8 @@ namespace lenet_flow {
 
 /// What was kept of one pass.
 struct KeptPass {
-  struct Sleep {
+  /// A stretch of time of a device.
+  struct Stretch {
     int device = 0;
     Nanoseconds from = 0, until = 0;
   };
@@ -20,8 +21,9 @@ struct KeptPass {
   /// Each unit's in the order of running, units interleaved; their `steps` point into `steps`.
   std::vector<ActionRecord> actions;
   std::vector<StepRecord> steps;
-  std::vector<Sleep> sleeps;
-  bool whole = true;  ///< false: only the first `actions` of the pass, or events were lost
+  std::vector<Stretch> sleeps;  ///< of its host thread
+  std::vector<Stretch> losses;  ///< actions may be missing there: events were lost
+  bool whole = true;            ///< false: only the first `actions` of the pass, or events were lost
 };
 
 /// Keeps the newest passes' actions in memory, for what looks back: root causes, the report. Of each pass the first

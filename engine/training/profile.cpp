@@ -24,6 +24,7 @@ class Profile {
     result_.interrupted = stopped_;
     result_.test_accuracy = result_.test_loss = std::numeric_limits<double>::quiet_NaN();
     result_.wall_seconds = static_cast<double>(steady_now() - begin) * 1e-9;
+    if (session_.options().ended) session_.options().ended(session_, *pipeline_, result_);
     return std::move(result_);
   }
 

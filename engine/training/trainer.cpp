@@ -37,6 +37,7 @@ class Run {
       infer();
     describe(session_, *pipeline_, result_);
     result_.wall_seconds = static_cast<double>(steady_now() - begin_) * 1e-9;
+    if (options_.ended) options_.ended(session_, *pipeline_, result_);
     return std::move(result_);
   }
 

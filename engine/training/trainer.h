@@ -26,6 +26,9 @@ struct Progress {
   std::optional<EpochResult> epoch_ended;  ///< set once an epoch, after its evaluation
 };
 
+class Pipeline;
+class Session;
+
 /// What the command line asks of a run, beside the graph file.
 struct RunOptions {
   std::filesystem::path graph;
@@ -40,6 +43,9 @@ struct RunOptions {
   std::function<void(const Progress&)> progress;         ///< may be empty
   std::function<void(const std::string& line)> warning;  ///< each warning as it arises; all are in the result too
   std::function<void(Network&)> on_network;              ///< may change the network before it is used. For tests.
+  /// Called once when a run (or profile) is over, with the whole result, while its pipeline is still there. May be
+  /// empty.
+  std::function<void(const Session& session, const Pipeline& pipeline, const RunResult& result)> ended;
 };
 
 /// `run`: trains (or infers, when the file says so), then evaluates on the test split. RunResult::interrupted where

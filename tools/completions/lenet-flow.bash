@@ -16,7 +16,7 @@ _lenet_flow() {
             compopt -o filenames
             mapfile -t COMPREPLY < <(compgen -f -X '!*.safetensors' -- "$current"; compgen -d -- "$current")
             return ;;
-        --json | --predictions | --dot | --draw | --schedule-out)
+        --json | --report | --predictions | --dot | --draw | --schedule-out)
             compopt -o filenames
             mapfile -t COMPREPLY < <(compgen -f -- "$current")
             return ;;
@@ -34,11 +34,11 @@ _lenet_flow() {
     local options=
     case $command in
         '') options='--help --version' ;;
-        run) options="$graph --init --checkpoint --resume --json" ;;
+        run) options="$graph --init --checkpoint --resume --json --report" ;;
         check) options="$graph --dot --draw --schedule-out" ;;
         eval) options="$graph --parameters --predictions --json" ;;
         verify) options="$graph --init --steps --reference --json" ;;
-        profile) options="$graph --init --steps --warm-up --budget --json" ;;
+        profile) options="$graph --init --steps --warm-up --budget --json --report" ;;
         compare) options="$graph --set-a --set-b --runs --steps --keep --json" ;;
         devices) options='--help --version' ;;
         data) options='--data --help --version' ;;

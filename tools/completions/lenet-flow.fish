@@ -31,6 +31,7 @@ complete -c lenet-flow -n '__fish_seen_subcommand_from run verify profile' -l in
 complete -c lenet-flow -n '__fish_seen_subcommand_from run' -l checkpoint -x -a '(__fish_complete_directories)' -d 'Write checkpoints here'
 complete -c lenet-flow -n '__fish_seen_subcommand_from run' -l resume -d 'Go on from the newest whole checkpoint'
 complete -c lenet-flow -n '__fish_seen_subcommand_from run eval verify profile compare' -l json -r -F -d 'The result as JSON'
+complete -c lenet-flow -n '__fish_seen_subcommand_from run profile' -l report -r -F -d 'A self-contained HTML page'
 complete -c lenet-flow -n '__fish_seen_subcommand_from check' -l dot -r -F -d 'Write the network for Graphviz'
 complete -c lenet-flow -n '__fish_seen_subcommand_from check' -l draw -r -F -d 'Draw the schedule as an SVG picture'
 complete -c lenet-flow -n '__fish_seen_subcommand_from check' -l schedule-out -r -F -d 'Write the schedule as CSV'
