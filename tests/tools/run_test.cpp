@@ -85,6 +85,29 @@ TEST_CASE("run --json FILE leaves that file and prints the tables as well") {
   CHECK(names_in(results.path()) == std::vector<std::string>{"result.json"});
 }
 
+TEST_CASE("--report leaves a page with the run's own result, of run and of profile") {
+  const TemporaryFolder folder, results;
+  const std::string graph = write_tiny_graph(folder), page = results / "report.html";
+  for (const std::vector<std::string>& arguments :
+       {std::vector<std::string>{"run", graph, "--json", "-"}, {"profile", graph, "--steps", "4", "--json", "-"}}) {
+    std::vector<std::string> all = arguments;
+    all.insert(all.end(), {"--report", page});
+    const Ended ended = run_program(folder, all);
+    CHECK_MESSAGE(ended.code == 0, ended.err);
+    const std::string text = read_text(page);
+    CHECK(text.starts_with("<!doctype html>"));
+    CHECK(names_in(results.path()) == std::vector<std::string>{"report.html"});
+    const std::string open = "id=\"report-data\">";
+    const std::size_t begin = text.find(open) + open.size();
+    const Json::Value report = json_of(text.substr(begin, text.find("</script", begin) - begin));
+    CHECK(report["result"]["parameters_sha256"] == json_of(ended.out)["parameters_sha256"]);
+    CHECK(report["graph_text"] == read_text(graph));
+    CHECK(report["layers"].size() == 4);
+    CHECK(report["peak_flops"][0].asDouble() > 0);
+    CHECK(report["steps"].size() == report["result"]["steps"].size());
+  }
+}
+
 TEST_CASE("a lost standard output is exit code 1, but the file is there") {
   const TemporaryFolder folder;
   Setup closed;
@@ -167,10 +190,9 @@ TEST_CASE("what is missing is exit code 3, with what to type") {
 TEST_CASE("what cannot be written is exit code 2 before training starts") {
   const TemporaryFolder folder;
   const std::string graph = write_tiny_graph(folder);
-  const std::vector<std::vector<std::string>> wrongs{{"--json", folder / "no/result.json"},
-                                                     {"--json", folder.path().string()},
-                                                     {"--json", graph + "/result.json"},
-                                                     {"--checkpoint", graph}};
+  const std::vector<std::vector<std::string>> wrongs{
+      {"--json", folder / "no/result.json"},   {"--json", folder.path().string()},   {"--json", graph + "/result.json"},
+      {"--report", folder / "no/report.html"}, {"--report", folder.path().string()}, {"--checkpoint", graph}};
   for (const auto& wrong : wrongs) {
     const Ended ended = run_program(folder, {"run", graph, wrong[0], wrong[1]});
     CHECK(ended.code == 2);

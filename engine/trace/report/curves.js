@@ -44,12 +44,15 @@ function chartOf(title, series, text) {
 
 function drawChartAxes(svg, { x, y, x0, x1, y0, y1, text }) {
   for (const value of marks(y0, y1, 4).list) {
-    svg.append(svgElement("line", { class: "axis", x1: chart.left, x2: chart.width - chart.right, y1: y(value), y2: y(value) }));
-    svg.append(svgElement("text", { class: "faint", x: chart.left - 6, y: y(value) + 4, "text-anchor": "end" }, text(value)));
+    svg.append(svgElement("line", { class: "axis", x1: chart.left, x2: chart.width - chart.right, y1: y(value),
+      y2: y(value) }));
+    svg.append(svgElement("text", { class: "faint", x: chart.left - 6, y: y(value) + 4, "text-anchor": "end" },
+      text(value)));
   }
   const whole = marks(x0, x1, 8).list.filter((value) => Number.isInteger(value));
   for (const value of whole)
-    svg.append(svgElement("text", { class: "faint", x: x(value), y: chart.height - chart.bottom + 16, "text-anchor": "middle" }, value));
+    svg.append(svgElement("text", { class: "faint", x: x(value), y: chart.height - chart.bottom + 16,
+      "text-anchor": "middle" }, value));
   svg.append(svgElement("text", { class: "faint", x: (chart.left + chart.width - chart.right) / 2, y: chart.height - 3,
     "text-anchor": "middle" }, "epoch"));
 }

@@ -78,7 +78,8 @@ function amount(value, unit) {
   const prefixes = ["", "k", "M", "G", "T"];
   let prefix = 0;
   while (value >= 1000 && prefix < prefixes.length - 1) [value, prefix] = [value / 1000, prefix + 1];
-  return `${value >= 100 || prefix === 0 ? Math.round(value) : value.toFixed(value >= 10 ? 1 : 2)} ${prefixes[prefix]}${unit}`;
+  const number = value >= 100 || prefix === 0 ? Math.round(value) : value.toFixed(value >= 10 ? 1 : 2);
+  return `${number} ${prefixes[prefix]}${unit}`;
 }
 
 /// An element with attributes and children; a text among the children stays text.
@@ -198,7 +199,7 @@ class UnitTrace {
     const name = report.states[state];
     if (action < 0) return name;
     if (name === "blocked")
-      return this.roomFrom[action] < 0 ? name : `${name} (waits for room before ${pipeline.stages[this.roomFrom[action]]})`;
+      return this.roomFrom[action] < 0 ? name : `${name} (by ${pipeline.stages[this.roomFrom[action]]})`;
     if (!["starved", "fill", "transfer"].includes(name)) return name;
     return `${name} (from ${this.inputFrom[action] < 0 ? "the reader" : pipeline.stages[this.inputFrom[action]]})`;
   }

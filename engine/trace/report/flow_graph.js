@@ -113,7 +113,8 @@ function drawLink(svg, link, stages) {
   // A link that passes other stages goes below them.
   const low = jumps ? Math.max(...stages.map((stage) => stage.y + stage.height)) + 8 : 0;
   const path = jumps
-    ? `M${x0} ${y0} C${x0 + 60} ${y0} ${x0 + 20} ${low} ${x0 + 70} ${low} L${x1 - 70} ${low} C${x1 - 20} ${low} ${x1 - 60} ${toY} ${x1} ${toY}`
+    ? `M${x0} ${y0} C${x0 + 60} ${y0} ${x0 + 20} ${low} ${x0 + 70} ${low} ` +
+      `L${x1 - 70} ${low} C${x1 - 20} ${low} ${x1 - 60} ${toY} ${x1} ${toY}`
     : `M${x0} ${y0} C${x0 + bend} ${y0} ${x1 - bend} ${toY} ${x1} ${toY}`;
   svg.append(svgElement("path", { d: path, fill: "none", "marker-end": "url(#arrow)",
     style: { stroke: "var(--faint)", "stroke-width": "1.6" } }, svgElement("title", {}, link.name)));

@@ -101,7 +101,8 @@ function showLayers() {
   document.getElementById("layers-about").textContent = peaks.length === 0
     ? "Times of one micro-batch. The devices' arithmetic limits are not known."
     : "Times of one micro-batch. The arithmetic limit is what the layer's operations would take at the device's peak, " +
-      `measured when this page was made (fused multiply-adds on registers, 50 ms, on the device's cores): ${peaks.join(", ")}. ` +
+      "measured when this page was made (fused multiply-adds on registers, 50 ms, on the device's cores): " +
+      `${peaks.join(", ")}. ` +
       "Layers without operations worth counting (copies, updates, the loss) have none; those that only move memory " +
       "stay far from theirs.";
   const all = steps.reduce((sum, step) => sum + step.total, 0);
@@ -116,7 +117,8 @@ function showLayers() {
     const ofLimit = rate / peak[unit.device];
     const device = pipeline.devices[unit.device];
     addRow(table, numbers, [
-      step.step, element("span", { title: kindWords[step.action] }, step.action), unit.name, device, count(step.count), seconds(step.p50),
+      step.step,
+      element("span", { title: kindWords[step.action] }, step.action), unit.name, device, count(step.count), seconds(step.p50),
       seconds(step.p90), seconds(step.p99), shareCell(step.total / all),
       Number.isFinite(rate) ? amount(rate, "") : "-", shareCell(ofLimit, "compute"),
     ]);

@@ -79,7 +79,16 @@ class PredictedRow {
   }
 
   text(i) {
-    return this.kind[i] === update ? "U" : `${this.columns.micro_batch[i] + 1}`;
+    return this.kind[i] === update ? "U" : `${this.place(i).index + 1}`;
+  }
+
+  /// Batch from the anchor on, and place in it. Without flush the schedule is of several batches as one: micro-batches are
+  /// counted through all of them, and an update has its batch's number.
+  place(i) {
+    const number = this.columns.micro_batch[i];
+    if (this.kind[i] === update) return { batch: this.columns.batch[i] + number, index: 0 };
+    const perBatch = this.timeline.pass.per_batch;
+    return { batch: this.columns.batch[i] + Math.floor(number / perBatch), index: number % perBatch };
   }
 
   about(time) {
@@ -87,10 +96,10 @@ class PredictedRow {
     if (i < 0) return { title: "predicted: idle", lines: [] };
     const kind = kinds[this.kind[i]];
     const stage = pipeline.stages[this.columns.stage[i]];
-    const which = kind === "U" ? "" : ` of micro-batch ${this.columns.micro_batch[i] + 1}`;
-    const batch = this.timeline.anchor + this.columns.batch[i] + 1;
+    const { batch, index } = this.place(i);
+    const which = kind === "U" ? "" : ` of micro-batch ${index + 1}`;
     return {
-      title: `predicted: ${kindWords[kind]} (${kind})${which} of batch ${batch}`,
+      title: `predicted: ${kindWords[kind]} (${kind})${which} of batch ${this.timeline.anchor + batch + 1}`,
       lines: [stage, duration(this.end[i] - this.begin[i])],
     };
   }

@@ -283,6 +283,9 @@ def take_pictures(browser, path, folder, name):
     for scheme in ("light", "dark"):
         page = Page(browser, path, color_scheme=scheme)
         page.page.screenshot(path=folder / f"{name}-{scheme}.png", full_page=True)
+        top = page.page.locator("#stalls-legend").bounding_box()
+        page.page.screenshot(path=folder / f"{name}-{scheme}-top.png", full_page=True,
+                             clip={"x": 0, "y": 0, "width": 1280, "height": top["y"] + top["height"] + 10})
         page.run("timeline.pick(timeline.firstShown() + 1, true)")
         page.settle()
         page.page.locator("#timeline-section").screenshot(path=folder / f"{name}-{scheme}-path.png")
