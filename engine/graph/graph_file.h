@@ -122,7 +122,7 @@ struct GraphFile {
 struct GraphOptions {
   std::vector<std::string> sets;     ///< --set PATH=VALUE, in order; the value is JSON, or a bare word as a string
   std::vector<std::string> maps;     ///< --map DEVICE=WHAT
-  std::vector<std::string> injects;  ///< --inject WHAT=DELAY
+  std::vector<std::string> injects = {};  ///< --inject WHAT=DELAY
 };
 
 /// Reads and checks a graph file. Throws InputError with every error found: unreadable, larger than 4 MiB, not
