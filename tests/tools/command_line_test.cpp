@@ -111,7 +111,7 @@ TEST_CASE("wrong options: exit code 2 and a line that says what would be right")
       {{"run", graph, "--epcohs=3"}, "unknown option '--epcohs'; did you mean '--epochs'?"},
       {{"run", "--zzzz", graph}, "unknown option '--zzzz'"},
       {{"run", graph, "--trace", "file"}, "unknown option '--trace'"},
-      {{"run", graph, "--report", "file"}, "unknown option '--report'"},
+      {{"run", graph, "--report"}, "--report"},
       {{"run", graph, "second.json"}, "unexpected argument 'second.json'"},
       {{"run", graph, "--epochs"}, "--epochs"},
       {{"run", graph, "--epochs", "three"}, "expected a whole number from 1"},

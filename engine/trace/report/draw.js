@@ -19,10 +19,10 @@ class Stretches {
     this.colour = colour;
   }
 
-  /// The one at a time, or -1.
-  at(time) {
-    const i = firstAbove(this.end, time);
-    return i < this.begin.length && this.begin[i] <= time ? i : -1;
+  /// The first one at a time, or not further from it than `slack`; else -1.
+  at(time, slack = 0) {
+    const i = firstAbove(this.end, time - slack);
+    return i < this.begin.length && this.begin[i] <= time + slack ? i : -1;
   }
 
   /// Draws what `view` shows. Stretches narrower than a column (two pixels) are merged: each column is cut in proportion to

@@ -257,6 +257,11 @@ class Timeline {
     return this.from + ((x - this.labelWidth) / (this.width - this.labelWidth)) * (this.to - this.from);
   }
 
+  /// As far as a pointer may miss: two pixels.
+  slack() {
+    return 2 / this.view().scale;
+  }
+
   rowAt(y) {
     return this.rows.find((row) => y >= row.y - 3 && y <= row.y + row.height + 3);
   }
@@ -313,7 +318,7 @@ class Timeline {
     const clicked = this.drag && !this.drag.moved;
     this.letGo();
     if (!clicked || event.offsetX < this.labelWidth) return;
-    const about = this.rowAt(event.offsetY)?.about(this.timeAt(event.offsetX));
+    const about = this.rowAt(event.offsetY)?.about(this.timeAt(event.offsetX), this.slack());
     this.pick(about?.microBatch ?? -1, false);
   }
 
@@ -361,7 +366,7 @@ class Timeline {
   showTooltip(x, y) {
     const row = this.rowAt(y);
     const about = row && (x < this.labelWidth ? { title: row.label || row.note, lines: [row.note] }
-      : row.about(this.timeAt(x)));
+      : row.about(this.timeAt(x), this.slack()));
     this.tooltip.hidden = !about;
     if (!about) return;
     this.tooltip.replaceChildren(element("p", {}, element("strong", {}, about.title)),

@@ -1,5 +1,5 @@
-// The rows of the timeline. Each has a label, a height, draw(context, view, y, palette) and about(time): what is there,
-// as {title, lines, table, microBatch} for the tooltip, or null.
+// The rows of the timeline. Each has a label, a height, draw(context, view, y, palette) and about(time, slack): what is there
+// (or within the slack, where things are small), as {title, lines, table, microBatch} for the tooltip.
 
 /// What ran on a device: the actions of its units.
 class DeviceRow {
@@ -38,8 +38,8 @@ class DeviceRow {
     return `${trace.microBatch[action] - trace.batch[action] * this.pass.per_batch + 1}`;
   }
 
-  about(time) {
-    const i = this.stretches.at(time);
+  about(time, slack) {
+    const i = this.stretches.at(time, slack);
     if (i >= 0) return aboutAction(this.pass, ...this.actions[i]);
     return { title: `${this.label}: idle`, lines: this.asleep.at(time) >= 0 ? ["its host thread sleeps"] : [] };
   }
@@ -91,8 +91,8 @@ class PredictedRow {
     return { batch: this.columns.batch[i] + Math.floor(number / perBatch), index: number % perBatch };
   }
 
-  about(time) {
-    const i = this.anchored().at(time);
+  about(time, slack) {
+    const i = this.anchored().at(time, slack);
     if (i < 0) return { title: "predicted: idle", lines: [] };
     const kind = kinds[this.kind[i]];
     const stage = pipeline.stages[this.columns.stage[i]];
