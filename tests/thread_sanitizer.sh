@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs the tests of devices, engine/pipeline and engine/training under the thread sanitizer.
+# Runs the tests of devices, engine/pipeline, engine/trace and engine/training under the thread sanitizer.
 #
 #   sh tests/thread_sanitizer.sh [FOLDER]     default: build-thread-sanitizer; what is in it already is kept
 #
@@ -47,10 +47,12 @@ built=$(dirname "$(find "$library" -name 'libtbb.so.12' | head -n 1)")
   meson setup "$folder/tests" -Dbuildtype=debug -Doptimization=1 -Db_sanitize=thread -Db_lundef=false -Dbenchmarks=disabled
 pipeline_tests=$(ninja -C "$folder/tests" -t targets all | sed -n 's/^\(tests\/engine\/pipeline\/pipeline_[a-z_]*_tests\): .*/\1/p')
 # shellcheck disable=SC2086 # one word a program
-ninja -C "$folder/tests" -j "$jobs" tests/devices/devices_tests tests/engine/training/training_tests $pipeline_tests
+ninja -C "$folder/tests" -j "$jobs" tests/devices/devices_tests tests/engine/trace/trace_tests tests/engine/training/training_tests \
+  $pipeline_tests
 
 failed=0
-for program in "$folder"/tests/tests/devices/devices_tests "$folder"/tests/tests/engine/training/training_tests \
+for program in "$folder"/tests/tests/devices/devices_tests "$folder"/tests/tests/engine/trace/trace_tests \
+  "$folder"/tests/tests/engine/training/training_tests \
   "$folder"/tests/tests/engine/pipeline/pipeline_*_tests; do
   [ -x "$program" ] || continue
   echo "== $(basename "$program")"
