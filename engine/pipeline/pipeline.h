@@ -17,7 +17,7 @@
 #include "engine/pipeline/watchdog.h"
 #include "engine/trace/account.h"
 #include "engine/trace/collector.h"
-#include "engine/trace/diagnosis.h"
+#include "engine/trace/causes/diagnosis.h"
 #include "engine/trace/keeper.h"
 #include "engine/training/checkpoint.h"
 #include "engine/training/result.h"

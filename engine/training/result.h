@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/trace/diagnosis.h"
+#include "engine/trace/causes/diagnosis.h"
 #include "engine/trace/states.h"
 
 namespace lenet_flow {

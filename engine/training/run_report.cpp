@@ -9,8 +9,8 @@
 
 #include "devices/machine.h"
 #include "devices/peak_flops.h"
-#include "engine/trace/predict.h"
-#include "engine/trace/report.h"
+#include "engine/trace/report/predict.h"
+#include "engine/trace/report/report.h"
 
 namespace lenet_flow {
 namespace {

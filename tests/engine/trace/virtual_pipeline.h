@@ -7,7 +7,7 @@
 #include "engine/schedule/simulate.h"
 #include "engine/trace/account.h"
 #include "engine/trace/collector.h"
-#include "engine/trace/diagnosis.h"
+#include "engine/trace/causes/diagnosis.h"
 #include "engine/trace/keeper.h"
 
 namespace lenet_flow::test {

@@ -5,8 +5,8 @@
 #include <optional>
 
 #include "engine/schedule/simulate.h"
-#include "engine/trace/diagnosis.h"
-#include "engine/trace/walk.h"
+#include "engine/trace/causes/diagnosis.h"
+#include "engine/trace/causes/walk.h"
 
 namespace lenet_flow {
 namespace {

@@ -35,8 +35,8 @@ def main(output, html, css, *scripts):
             sys.exit(f"embed.py: what goes into {mark} must not contain </")
         page = page.replace(mark, text)
     pathlib.Path(output).write_text(
-        '#include "engine/trace/report_template.h"\n\n'
-        "// Written by engine/trace/report/embed.py.\n\n"
+        '#include "engine/trace/report/report_template.h"\n\n'
+        "// Written by engine/trace/report/page/embed.py.\n\n"
         "namespace lenet_flow {\n\n"
         f"const char* report_template() {{\n  return\n{literals(page)};\n}}\n\n"
         "}  // namespace lenet_flow\n",

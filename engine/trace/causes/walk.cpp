@@ -1,4 +1,4 @@
-#include "engine/trace/walk.h"
+#include "engine/trace/causes/walk.h"
 
 #include <fmt/format.h>
 

@@ -5,7 +5,7 @@
 #include <iterator>
 #include <vector>
 
-#include "engine/trace/report.h"
+#include "engine/trace/report/report.h"
 #include "engine/trace/stage_clock.h"
 
 // The large part of the report's data: columns of numbers, written as they come.

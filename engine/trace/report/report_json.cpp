@@ -3,7 +3,7 @@
 #include <cmath>
 #include <sstream>
 
-#include "engine/trace/report.h"
+#include "engine/trace/report/report.h"
 #include "engine/trace/states.h"
 
 // The small part of the report's data. Field names are those that engine/trace/report/*.js read.

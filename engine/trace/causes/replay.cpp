@@ -1,4 +1,4 @@
-#include "engine/trace/replay.h"
+#include "engine/trace/causes/replay.h"
 
 #include <algorithm>
 #include <map>

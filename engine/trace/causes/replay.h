@@ -2,7 +2,7 @@
 
 #include <vector>
 
-#include "engine/trace/pass_graph.h"
+#include "engine/trace/causes/pass_graph.h"
 
 namespace lenet_flow {
 

@@ -2,8 +2,8 @@
 
 #include <vector>
 
-#include "engine/trace/diagnosis.h"
-#include "engine/trace/pass_graph.h"
+#include "engine/trace/causes/diagnosis.h"
+#include "engine/trace/causes/pass_graph.h"
 
 namespace lenet_flow {
 

@@ -1,8 +1,8 @@
-#include "engine/trace/report.h"
+#include "engine/trace/report/report.h"
 
 #include <stdexcept>
 
-#include "engine/trace/report_template.h"
+#include "engine/trace/report/report_template.h"
 
 namespace lenet_flow {
 namespace {

@@ -7,8 +7,8 @@
 #include <regex>
 #include <sstream>
 
-#include "engine/trace/predict.h"
-#include "engine/trace/report.h"
+#include "engine/trace/report/predict.h"
+#include "engine/trace/report/report.h"
 
 using namespace lenet_flow;
 

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/trace/pass_graph.h"
+#include "engine/trace/causes/pass_graph.h"
 #include "engine/trace/record.h"
 #include "engine/trace/states.h"
 

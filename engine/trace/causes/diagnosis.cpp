@@ -1,12 +1,12 @@
-#include "engine/trace/diagnosis.h"
+#include "engine/trace/causes/diagnosis.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <numeric>
 
-#include "engine/trace/replay.h"
-#include "engine/trace/walk.h"
+#include "engine/trace/causes/replay.h"
+#include "engine/trace/causes/walk.h"
 
 namespace lenet_flow {
 namespace {

@@ -1,4 +1,4 @@
-#include "engine/trace/predict.h"
+#include "engine/trace/report/predict.h"
 
 #include <array>
 

@@ -1,4 +1,4 @@
-#include "engine/trace/pass_graph.h"
+#include "engine/trace/causes/pass_graph.h"
 
 #include <algorithm>
 
