@@ -14,35 +14,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// An open file descriptor.
-class Descriptor {
- public:
-  Descriptor(const fs::path& path, int flags) : path_(path), fd_(::open(path.c_str(), flags | O_CLOEXEC, 0666)) {
-    if (fd_ < 0) fail();
-  }
-  ~Descriptor() { ::close(fd_); }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-
-  void write(std::string_view content) const {
-    while (!content.empty()) {
-      const ssize_t written = ::write(fd_, content.data(), content.size());
-      if (written < 0 && errno == EINTR) continue;
-      if (written < 0) fail();
-      content.remove_prefix(static_cast<std::size_t>(written));
-    }
-  }
-  void sync() const {
-    if (::fsync(fd_) != 0) fail();
-  }
-
- private:
-  [[noreturn]] void fail() const { throw std::system_error(errno, std::generic_category(), path_.string()); }
-
-  fs::path path_;
-  int fd_;
-};
-
 [[noreturn]] void refuse(const std::string& option, const fs::path& path, const std::string& why) {
   throw InputError(fmt::format("{} {}: {}", option, path.string(), why));
 }
@@ -50,15 +21,59 @@ class Descriptor {
 /// Tries to make a file in `folder` and takes it away again: permissions alone do not tell (read-only disks).
 void try_folder(const std::string& option, const fs::path& path, const fs::path& folder) {
   const fs::path probe = folder / fmt::format(".lenet-flow-{}", ::getpid());
-  try {
-    const Descriptor descriptor(probe, O_WRONLY | O_CREAT | O_EXCL);
-  } catch (const std::system_error& error) {
-    refuse(option, path, "cannot be written: " + error.code().message());
-  }
+  const int descriptor = ::open(probe.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  if (descriptor < 0) refuse(option, path, "cannot be written: " + std::generic_category().message(errno));
+  ::close(descriptor);
   ::unlink(probe.c_str());
 }
 
 }  // namespace
+
+OutputStream::OutputStream(std::string option, fs::path path, bool special)
+    : option_(std::move(option)), path_(std::move(path)), unfinished_(path_), special_(special) {
+  if (special_) {
+    descriptor_ = ::open(path_.c_str(), O_WRONLY | O_CLOEXEC);
+  } else {
+    // Without a name where the file system can do that: a process that is killed leaves nothing behind.
+    const fs::path folder = path_.has_parent_path() ? path_.parent_path() : fs::path(".");
+    descriptor_ = ::open(folder.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666);
+    unfinished_.replace_filename(fmt::format(".{}.{}", path_.filename().string(), ::getpid()));
+    named_ = descriptor_ < 0;
+    if (named_) descriptor_ = ::open(unfinished_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  }
+  check(descriptor_ >= 0);
+}
+
+OutputStream::~OutputStream() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+  if (named_ && !finished_) ::unlink(unfinished_.c_str());
+}
+
+void OutputStream::check(bool done) const {
+  if (!done) throw std::system_error(errno, std::generic_category(), fmt::format("{} {}", option_, path_.string()));
+}
+
+void OutputStream::write(std::string_view content) {
+  while (!content.empty()) {
+    const ssize_t written = ::write(descriptor_, content.data(), content.size());
+    if (written < 0 && errno == EINTR) continue;
+    check(written >= 0);
+    content.remove_prefix(static_cast<std::size_t>(written));
+  }
+}
+
+void OutputStream::finish() {
+  if (!special_) {
+    check(::fsync(descriptor_) == 0);
+    if (!named_) {
+      const std::string nameless = fmt::format("/proc/self/fd/{}", descriptor_);
+      check(::linkat(AT_FDCWD, nameless.c_str(), AT_FDCWD, unfinished_.c_str(), AT_SYMLINK_FOLLOW) == 0);
+      named_ = true;
+    }
+    check(::rename(unfinished_.c_str(), path_.c_str()) == 0);
+  }
+  finished_ = true;
+}
 
 OutputFile::OutputFile(std::string option, fs::path path) : option_(std::move(option)), path_(std::move(path)) {
   std::error_code error;
@@ -77,27 +92,14 @@ OutputFile::OutputFile(std::string option, fs::path path) : option_(std::move(op
   try_folder(option_, path_, folder);
 }
 
-fs::path OutputFile::temporary() const {
-  fs::path name = path_;
-  name.replace_filename(fmt::format(".{}.{}", path_.filename().string(), ::getpid()));
-  return name;
+void OutputFile::write(std::string_view content) const {
+  const auto stream = open();
+  stream->write(content);
+  stream->finish();
 }
 
-void OutputFile::write(std::string_view content) const {
-  if (special_) {
-    Descriptor(path_, O_WRONLY).write(content);
-    return;
-  }
-  const fs::path unfinished = temporary();
-  try {
-    const Descriptor descriptor(unfinished, O_WRONLY | O_CREAT | O_TRUNC);
-    descriptor.write(content);
-    descriptor.sync();
-    fs::rename(unfinished, path_);
-  } catch (const std::system_error& error) {
-    ::unlink(unfinished.c_str());
-    throw std::system_error(error.code(), fmt::format("{} {}", option_, path_.string()));
-  }
+std::unique_ptr<OutputStream> OutputFile::open() const {
+  return std::make_unique<OutputStream>(option_, path_, special_);
 }
 
 void check_output_folder(const std::string& option, const fs::path& folder) {

@@ -117,6 +117,7 @@ std::string summary(const RunResult& result, const std::string& checkpoint, cons
     if (!stage.staleness.empty()) line("staleness", staleness_text(result.pipeline.weight_versions, stage));
   line("parameters", "sha256 " + result.parameters_sha256);
   if (!checkpoint.empty()) line("checkpoint", checkpoint);
+  if (!result.trace.file.empty()) line("trace", result.trace.file + ": " + coverage_text(result.trace.coverage));
   for (const std::string& warning : result.warnings)
     line("warning", styled(terminal, Style::yellow,
                            cut_to(warning, static_cast<std::size_t>(std::max(40, terminal.columns - 16)))));

@@ -8,12 +8,14 @@
 #include "tools/output_file.h"
 #include "tools/report_option.h"
 #include "tools/result_tables.h"
+#include "tools/trace_output.h"
 
 namespace lenet_flow {
 namespace {
 
 struct RunArguments : GraphArguments {
   std::string checkpoint, json, report;
+  TraceArguments trace;
   bool resume = false;
 };
 
@@ -35,13 +37,18 @@ ExitCode run(const RunArguments& arguments) {
     options.checkpoint = arguments.checkpoint;
   }
   options.resume = arguments.resume;
+  TraceOutput trace(arguments.trace, options);
   stop_gently();
-  const RunResult result = run_graph(options);
+  RunResult result = run_graph(options);
   display.clear();
+  trace.write(result);
+  if (trace.asked() && (arguments.json == "-" || result.interrupted)) print_error("lenet-flow: " + trace.text() + "\n");
   if (result.interrupted) {
     const std::string checkpoint = newest_in(arguments.checkpoint);
     print_error("lenet-flow: interrupted; " +
-                (checkpoint.empty() ? "nothing was written" : "--resume goes on from " + checkpoint) + "\n");
+                (checkpoint.empty() ? (trace.asked() ? "no checkpoint was written" : "nothing was written")
+                                    : "--resume goes on from " + checkpoint) +
+                "\n");
     return ExitCode::interrupted;
   }
   // The file first: it must be there even where nobody reads what is printed.
@@ -69,6 +76,7 @@ void add_run(CLI::App& program, Command& chosen) {
       ->option_text(" ");
   command->add_option("--json", arguments->json, "the result as JSON; '-' is standard output")->option_text("FILE");
   add_report_option(*command, arguments->report);
+  add_trace_options(*command, arguments->trace);
   command->footer(
       "Examples:\n"
       "  lenet-flow run graphs/split_conv_gpu.json\n"
@@ -76,7 +84,8 @@ void add_run(CLI::App& program, Command& chosen) {
       "  lenet-flow run graphs/lenet5.json --set layers.conv2.device=cpu0 --set pipeline.micro_batch=8\n"
       "  lenet-flow run graphs/split_conv_gpu.json --map gpu0=cpu\n"
       "  lenet-flow run graphs/lenet5.json --checkpoint saved --resume\n"
-      "  lenet-flow run graphs/lenet5_two_cores.json --epochs 1 --report report.html");
+      "  lenet-flow run graphs/lenet5_two_cores.json --epochs 1 --report report.html"
+      "  lenet-flow run graphs/lenet5_two_cores.json --trace trace.json.gz --sample 10");
   command->callback([arguments, &chosen] { chosen = [arguments] { return run(*arguments); }; });
 }
 

@@ -30,6 +30,7 @@ PassTrace pass_trace(const PassFacts& facts, Nanoseconds begin) {
           .batches = facts.cut.batches(),
           .per_batch = facts.cut.micro_batches(),
           .images_per_micro_batch = facts.cut.micro_batch,
+          .images_per_batch = facts.cut.batch,
           .images = facts.cut.images,
           .begin = begin};
 }
@@ -120,6 +121,7 @@ void Pipeline::name_traced_units() {
     for (int kind = 0; kind < action_kinds; ++kind)
       for (int step = 0; step < runner.steps(static_cast<ActionKind>(kind)); ++step)
         traced.steps[kind].push_back(runner.step_label(static_cast<ActionKind>(kind), step));
+    traced.held_bytes = unit->worker.memory().held_bytes();
     traced_.units.push_back(std::move(traced));
   }
   account_ = std::make_unique<Account>(traced_);

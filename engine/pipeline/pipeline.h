@@ -65,6 +65,7 @@ class Pipeline {
   bool set_parameters(const ParameterFile& file, const std::string& path);
 
   const PipelinePlan& plan() const { return plan_; }
+  const InjectedDelays& delays() const { return options_.delays; }
   /// Predicted class of each image of the last pass, and the outputs that keep_outputs asked for.
   const std::vector<std::int32_t>& predicted() const { return state_.predicted; }
   const std::vector<float>& outputs() const { return state_.outputs; }

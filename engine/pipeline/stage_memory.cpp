@@ -78,6 +78,18 @@ LayerMemory& StageMemory::layer(int number) {
                        [number](const LayerMemory& memory) { return memory.layer == number; });
 }
 
+std::uint64_t StageMemory::held_bytes() const {
+  const auto bytes_of = [this](const Shape& shape) {
+    return static_cast<std::uint64_t>(device_->activation_floats(shape, needs_.micro_batch)) * sizeof(float);
+  };
+  std::uint64_t bytes = network_inputs_.empty() ? 0 : bytes_of(network_->input);
+  for (const LayerMemory& memory : layers_) {
+    if (!memory.outputs.empty()) bytes += bytes_of(memory.outputs[0].shape);
+    if (!needs_.recompute && !memory.saved.empty()) bytes += memory.saved[0].size();
+  }
+  return bytes;
+}
+
 void StageMemory::cut(Cutter& cutter) {
   bytes_ = {};
   for (LayerMemory& memory : layers_) {

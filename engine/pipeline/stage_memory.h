@@ -70,6 +70,8 @@ class StageMemory {
   /// Bytes that allocate() will ask for, workspace left out (the device's stages share one).
   const MemoryBytes& bytes() const { return bytes_; }
   std::size_t workspace_bytes() const { return bytes_.workspace; }
+  /// Of `bytes().activations`: what one micro-batch takes from its F to its last action.
+  std::uint64_t held_bytes() const;
 
   /// Asks the device for the block. Throws std::bad_alloc.
   void allocate();

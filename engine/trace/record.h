@@ -61,7 +61,8 @@ struct TracedPipeline {
     int stage = 0, replica = 0, device = 0;
     bool entry = false;  ///< fed by the reader
     std::vector<std::string>
-        steps[action_kinds];  ///< names of the steps of each kind of action: layers, "loss", "update"
+        steps[action_kinds];       ///< names of the steps of each kind of action: layers, "loss", "update"
+    std::uint64_t held_bytes = 0;  ///< activations of one micro-batch, from its F to its last action
   };
   std::vector<Unit> units;
   std::vector<std::string> stages, devices;
@@ -84,7 +85,7 @@ struct PassTrace {
   bool training = true;
   std::int64_t micro_batches = 0, batches = 0;  ///< of the pass
   int per_batch = 1;                            ///< micro-batches of a full batch
-  std::int64_t images_per_micro_batch = 0, images = 0;
+  std::int64_t images_per_micro_batch = 0, images_per_batch = 0, images = 0;
   Nanoseconds begin = 0;
 };
 

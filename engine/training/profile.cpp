@@ -18,6 +18,7 @@ class Profile {
   RunResult run(const ProfileSteps& steps) {
     const Nanoseconds begin = steady_now();
     pipeline_ = session_.open_pipeline(pipeline_options_with_costs(session_));
+    if (session_.options().opened) session_.options().opened(*pipeline_);
     work(steps.warm_up, false);
     if (!stopped_) work(steps.steps, true);
     describe(session_, *pipeline_, result_);

@@ -104,6 +104,13 @@ Json::Value trace_json(const TraceResult& trace) {
   json["event_seconds"] = number(trace.event_seconds);
   json["device_share"] = number(trace.device_share);
   json["collector_share"] = number(trace.collector_share);
+  if (trace.file.empty()) return json;
+  json["file"] = trace.file;
+  json["batches"] = Json::Int64{trace.coverage.batches};
+  json["batches_of_run"] = Json::Int64{trace.coverage.batches_of_run};
+  json["batches_at_most"] = Json::Int64{trace.coverage.batches_at_most};
+  json["sampled_every"] = Json::Int64{trace.coverage.sampled_every};
+  json["written"] = Json::UInt64{trace.coverage.written};
   return json;
 }
 

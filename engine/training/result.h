@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "engine/trace/causes/diagnosis.h"
+#include "engine/trace/sampling.h"
 #include "engine/trace/states.h"
 
 namespace lenet_flow {
@@ -72,6 +73,8 @@ struct TraceResult {
   double event_seconds = 0;    ///< writing one event, measured after the run
   double device_share = 0;     ///< of the devices' time, spent in writing events
   double collector_share = 0;  ///< of one core's time, spent in reading and adding up
+  std::string file;            ///< of `--trace`; empty: none
+  TraceCoverage coverage;      ///< of what was exported: to `file`
 };
 
 /// What schedule `auto` was made for, of one stage: seconds of one micro-batch (of the update: of a batch).

@@ -45,9 +45,14 @@ class Run {
   int epochs() const { return session_.file().training.epochs; }
   bool over() const { return static_cast<std::int64_t>(state_.at.epoch) > epochs(); }
 
+  void open_pipeline() {
+    pipeline_ = session_.open_pipeline(pipeline_options_with_costs(session_));
+    if (options_.opened) options_.opened(*pipeline_);
+  }
+
   void train() {
     if (options_.checkpoint) folder_.emplace(*options_.checkpoint, session_);
-    pipeline_ = session_.open_pipeline(pipeline_options_with_costs(session_));
+    open_pipeline();
     if (folder_ && options_.resume)
       state_ = folder_->resume(*pipeline_);
     else if (folder_)
@@ -102,7 +107,7 @@ class Run {
       session_.warn("--checkpoint: training.mode is \"infer\", so there is nothing to write or to go on from");
     if (!options_.init)
       session_.warn("training.mode is \"infer\" and there is no --init FILE: the parameters are the untrained ones");
-    pipeline_ = session_.open_pipeline(session_.pipeline_options());
+    open_pipeline();
     const Session::TestResult test = run_test(true);
     result_.images = test.images;
     result_.seconds = test.seconds;

@@ -15,6 +15,8 @@
 
 namespace lenet_flow {
 
+class Pipeline;
+
 /// How far a run is. Given to RunOptions::progress every now and then, from the calling thread.
 struct Progress {
   bool evaluating = false;
@@ -41,6 +43,7 @@ struct RunOptions {
   std::string command;                                   ///< as typed, for the result
   const std::atomic<int>* stop = nullptr;                ///< >= 1: finish what is in flight, checkpoint, return
   std::function<void(const Progress&)> progress;         ///< may be empty
+  std::function<void(Pipeline&)> opened;                 ///< may be empty; before the first pass: to add trace sinks
   std::function<void(const std::string& line)> warning;  ///< each warning as it arises; all are in the result too
   std::function<void(Network&)> on_network;              ///< may change the network before it is used. For tests.
   /// Called once when a run (or profile) is over, with the whole result, while its pipeline is still there. May be
