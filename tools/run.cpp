@@ -84,7 +84,7 @@ void add_run(CLI::App& program, Command& chosen) {
       "  lenet-flow run graphs/lenet5.json --set layers.conv2.device=cpu0 --set pipeline.micro_batch=8\n"
       "  lenet-flow run graphs/split_conv_gpu.json --map gpu0=cpu\n"
       "  lenet-flow run graphs/lenet5.json --checkpoint saved --resume\n"
-      "  lenet-flow run graphs/lenet5_two_cores.json --epochs 1 --report report.html"
+      "  lenet-flow run graphs/lenet5_two_cores.json --epochs 1 --report report.html\n"
       "  lenet-flow run graphs/lenet5_two_cores.json --trace trace.json.gz --sample 10");
   command->callback([arguments, &chosen] { chosen = [arguments] { return run(*arguments); }; });
 }
