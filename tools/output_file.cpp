@@ -14,6 +14,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr const char* own_files = "/proc/self/fd";  // open(2) gives a file without a name a name by this
+
 [[noreturn]] void refuse(const std::string& option, const fs::path& path, const std::string& why) {
   throw InputError(fmt::format("{} {}: {}", option, path.string(), why));
 }
@@ -36,7 +38,7 @@ OutputStream::OutputStream(std::string option, fs::path path, bool special)
   } else {
     // Without a name where the file system can do that: a process that is killed leaves nothing behind.
     const fs::path folder = path_.has_parent_path() ? path_.parent_path() : fs::path(".");
-    descriptor_ = ::open(folder.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666);
+    if (::access(own_files, X_OK) == 0) descriptor_ = ::open(folder.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666);
     unfinished_.replace_filename(fmt::format(".{}.{}", path_.filename().string(), ::getpid()));
     named_ = descriptor_ < 0;
     if (named_) descriptor_ = ::open(unfinished_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
@@ -66,7 +68,8 @@ void OutputStream::finish() {
   if (!special_) {
     check(::fsync(descriptor_) == 0);
     if (!named_) {
-      const std::string nameless = fmt::format("/proc/self/fd/{}", descriptor_);
+      const std::string nameless = fmt::format("{}/{}", own_files, descriptor_);
+      ::unlink(unfinished_.c_str());  // of a process that had this one's number and was killed
       check(::linkat(AT_FDCWD, nameless.c_str(), AT_FDCWD, unfinished_.c_str(), AT_SYMLINK_FOLLOW) == 0);
       named_ = true;
     }

@@ -8,12 +8,14 @@
 #include "tools/output_file.h"
 #include "tools/profile_tables.h"
 #include "tools/report_option.h"
+#include "tools/trace_output.h"
 
 namespace lenet_flow {
 namespace {
 
 struct ProfileArguments : GraphArguments {
   std::string steps = "200", warm_up = "20", budget, json, report;
+  TraceArguments trace;
 };
 
 ExitCode profile(const ProfileArguments& arguments) {
@@ -24,9 +26,11 @@ ExitCode profile(const ProfileArguments& arguments) {
   std::optional<OutputFile> json;
   if (!arguments.json.empty() && arguments.json != "-") json.emplace("--json", arguments.json);
   ReportOutput report(arguments.report, options);
+  TraceOutput trace(arguments.trace, options);
   stop_gently();
-  const RunResult result = profile_graph(options, {std::stoull(arguments.warm_up), std::stoull(arguments.steps)});
+  RunResult result = profile_graph(options, {std::stoull(arguments.warm_up), std::stoull(arguments.steps)});
   display.clear();
+  trace.write(result);
   if (result.interrupted) {
     print_error("lenet-flow: interrupted\n");
     return ExitCode::interrupted;
@@ -58,6 +62,7 @@ void add_profile(CLI::App& program, Command& chosen) {
       ->option_text("LIMITS");
   command->add_option("--json", arguments->json, "the result as JSON; '-' is standard output")->option_text("FILE");
   add_report_option(*command, arguments->report);
+  add_trace_options(*command, arguments->trace);
   command->footer(
       "Examples:\n"
       "  lenet-flow profile graphs/lenet5_two_cores.json\n"

@@ -106,6 +106,7 @@ std::string profile_tables(const RunResult& result, bool all, const Terminal& te
                      "idle else waits for another (balance, schedule)",
                      percent_text(result.diagnosis.nobody_computes_seconds / result.diagnosis.measured_seconds, 1)));
   line("tracing", trace_text(result));
+  if (!result.trace.file.empty()) line("trace", result.trace.file + ": " + coverage_text(result.trace.coverage));
   line("causes",
        fmt::format("from {}; played through again unchanged it takes {} of what was measured", result.diagnosis.basis,
                    result.diagnosis.measured_seconds > 0

@@ -139,6 +139,9 @@ std::string stage_table(const RunResult& result, bool all, bool roots, const Ter
   std::vector<Table::Column> columns{
       {"stage", Align::left}, {"device", Align::left}, {"layers", Align::left}, {"images/s"}, {"memory"}};
   for (const State& state : shown) columns.push_back({state.name});
+  const bool injected = std::any_of(result.stages.begin(), result.stages.end(),
+                                    [](const StageResult& stage) { return stage.injected_seconds > 0; });
+  if (injected) columns.push_back({"injected"});
   if (roots) columns.push_back({"waits come from", Align::left});
   Table table(columns);
   for (std::size_t unit = 0; unit < result.stages.size(); ++unit) {
@@ -147,10 +150,11 @@ std::string stage_table(const RunResult& result, bool all, bool roots, const Ter
         stage.name, stage.device, shortened_list(stage.layers, all ? std::string::npos : layer_columns),
         result.seconds > 0 ? count_text(std::llround(static_cast<double>(stage.images) / result.seconds)) : "-",
         bytes_text(stage.peak_bytes)};
-    for (const State& state : shown) {
-      const double seconds = stage.seconds.*state.seconds;
+    const auto push_share = [&](double seconds) {
       row.push_back(result.seconds > 0 ? percent_text(seconds / result.seconds, 1) : "-");
-    }
+    };
+    for (const State& state : shown) push_share(stage.seconds.*state.seconds);
+    if (injected) push_share(stage.injected_seconds);
     if (roots) row.push_back(roots_text(result.diagnosis, unit));
     table.add_row(row);
   }

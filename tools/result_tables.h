@@ -13,7 +13,8 @@ namespace lenet_flow {
 /// the newest one, or empty.
 std::string result_tables(const RunResult& result, const std::string& checkpoint, bool all, const Terminal& terminal);
 
-/// One row a stage and replica: device, layers, images/s, memory, and each state's share of the time; with `roots` also
+/// One row a stage and replica: device, layers, images/s, memory, and each state's share of the time (and, of that,
+/// of injected delays, where there are any); with `roots` also
 /// what its waiting comes from in the end. `all`: states that are nearly nothing too.
 std::string stage_table(const RunResult& result, bool all, bool roots, const Terminal& terminal);
 /// "bubble 31.2% of the devices' time without compute; 20.0% in theory, were all stages equal".

@@ -4,6 +4,7 @@
 
 #include "engine/training/version.h"
 #include "tools/graph_options.h"
+#include "tools/terminal.h"
 
 namespace lenet_flow {
 
@@ -11,7 +12,8 @@ void add_trace_options(CLI::App& command, TraceArguments& arguments) {
   auto* trace = command
                     .add_option("--trace", arguments.file,
                                 "a trace for ui.perfetto.dev or chrome://tracing; gzipped where the name ends in .gz")
-                    ->option_text("FILE");
+                    ->option_text("FILE")
+                    ->check([](const std::string& name) { return name.empty() ? "expected the name of a file" : ""; });
   command.add_option("--trace-steps", arguments.steps, "trace N batches at most (default 200)")
       ->option_text("N")
       ->check(whole_number(1, 1'000'000'000))
@@ -37,6 +39,7 @@ TraceOutput::~TraceOutput() {
   if (!stream_ || !trace_) return;
   try {
     finish();
+    print_error("lenet-flow: " + text() + "\n");
   } catch (const std::exception&) {  // the run's own failure is told; an unfinished file is gone
   }
 }

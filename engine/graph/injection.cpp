@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <charconv>
 #include <cmath>
 #include <optional>
@@ -109,7 +110,10 @@ void read_target(std::string_view text, const GraphFile& file, InjectEntry& entr
   entry.target = device ? InjectEntry::Target::device : InjectEntry::Target::layer;
   if (layer || device) return;
   if (devices_only) throw BadEntry("unknown device " + with_suggestion(text, devices));
-  if (!layers_only) layers.insert(layers.end(), devices.begin(), devices.end());
+  if (!layers_only)
+    std::copy_if(devices.begin(), devices.end(), std::back_inserter(layers), [&](const std::string& one) {
+      return std::find(layers.begin(), layers.end(), one) == layers.end();
+    });
   throw BadEntry((layers_only ? "unknown layer " : "unknown layer or device ") + with_suggestion(text, layers));
 }
 

@@ -110,7 +110,7 @@ TEST_CASE("wrong options: exit code 2 and a line that says what would be right")
       {{"run", graph, "--epoch", "3"}, "unknown option '--epoch'; did you mean '--epochs'?"},
       {{"run", graph, "--epcohs=3"}, "unknown option '--epcohs'; did you mean '--epochs'?"},
       {{"run", "--zzzz", graph}, "unknown option '--zzzz'"},
-      {{"run", graph, "--trace", "file"}, "unknown option '--trace'"},
+      {{"run", graph, "--trave", "file"}, "unknown option '--trave'; did you mean '--trace'?"},
       {{"run", graph, "--report"}, "--report"},
       {{"run", graph, "second.json"}, "unexpected argument 'second.json'"},
       {{"run", graph, "--epochs"}, "--epochs"},

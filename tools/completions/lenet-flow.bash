@@ -16,7 +16,7 @@ _lenet_flow() {
             compopt -o filenames
             mapfile -t COMPREPLY < <(compgen -f -X '!*.safetensors' -- "$current"; compgen -d -- "$current")
             return ;;
-        --json | --report | --predictions | --dot | --draw | --schedule-out)
+        --json | --report | --trace | --predictions | --dot | --draw | --schedule-out)
             compopt -o filenames
             mapfile -t COMPREPLY < <(compgen -f -- "$current")
             return ;;
@@ -27,18 +27,18 @@ _lenet_flow() {
         --reference)
             mapfile -t COMPREPLY < <(compgen -W 'sequential cpu' -- "$current")
             return ;;
-        --set | --map | --inject | --epochs | --seed | --limit | --steps | --warm-up | --budget | --runs | --set-a | --set-b) return ;;
+        --set | --map | --inject | --epochs | --seed | --limit | --steps | --trace-steps | --sample | --warm-up | --budget | --runs | --set-a | --set-b) return ;;
     esac
 
     local graph='--set --map --inject --epochs --seed --limit --data --quiet --verbose --help --version'
     local options=
     case $command in
         '') options='--help --version' ;;
-        run) options="$graph --init --checkpoint --resume --json --report" ;;
+        run) options="$graph --init --checkpoint --resume --json --report --trace --trace-steps --sample" ;;
         check) options="$graph --dot --draw --schedule-out" ;;
         eval) options="$graph --parameters --predictions --json" ;;
         verify) options="$graph --init --steps --reference --json" ;;
-        profile) options="$graph --init --steps --warm-up --budget --json --report" ;;
+        profile) options="$graph --init --steps --warm-up --budget --json --report --trace --trace-steps --sample" ;;
         compare) options="$graph --set-a --set-b --runs --steps --keep --json" ;;
         devices) options='--help --version' ;;
         data) options='--data --help --version' ;;

@@ -69,7 +69,7 @@ ChromeTrace::ChromeTrace(const TracedPipeline& pipeline, const BatchSample& samp
                   if (!takes(batch)) return;
                   const CounterLine::Counter& facts = counters_.counters()[counter];
                   writer_.counter(facts.group == CounterLine::Group::devices ? devices_process : stages_process, time,
-                                  facts.name, value);
+                                  facts.name, facts.unit, value);
                 }),
       device_batch_(pipeline.devices.size()) {
   coverage_.sampled_every = sample.every;

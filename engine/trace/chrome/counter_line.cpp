@@ -21,24 +21,24 @@ CounterLine::CounterLine(const TracedPipeline& pipeline, Tell tell)
     : pipeline_(pipeline), tell_(std::move(tell)), credit_of_stage_(pipeline.stages.size(), -1) {
   const auto stage = [&](int number) { return pipeline.stages[static_cast<std::size_t>(number)]; };
   for (const auto& [from, to] : pipeline.links) {
-    counters_.push_back({stage(from) + "->" + stage(to) + ": activations"});
-    counters_.push_back({stage(from) + "->" + stage(to) + ": gradients"});
+    counters_.push_back({stage(from) + "->" + stage(to) + " activations", "micro-batches"});
+    counters_.push_back({stage(from) + "->" + stage(to) + " gradients", "micro-batches"});
   }
   first_credit_ = counters_.size();
   for (const TracedPipeline::Unit& unit : pipeline.units) {
     int& credit = credit_of_stage_[static_cast<std::size_t>(unit.stage)];
     if (unit.entry && credit < 0) {
       credit = static_cast<int>(counters_.size() - first_credit_);
-      counters_.push_back({stage(unit.stage) + ": micro-batches in flight"});
+      counters_.push_back({stage(unit.stage) + " in flight", "micro-batches"});
     }
     const auto& forward = unit.steps[static_cast<std::size_t>(ActionKind::forward)];
     if (!forward.empty() && forward.back() == "loss") loss_stage_ = unit.stage;
   }
   rate_ = counters_.size();
-  counters_.push_back({"images/s"});
+  counters_.push_back({"throughput", "images/s"});
   first_memory_ = counters_.size();
   for (const std::string& device : pipeline.devices)
-    counters_.push_back({device + ": bytes of activations held", Group::devices});
+    counters_.push_back({device + " activations held", "bytes", Group::devices});
   values_.assign(counters_.size(), 0);
 }
 

@@ -15,12 +15,12 @@ namespace lenet_flow {
 /// until no device can have an earlier one. Works on every action of a pass, also on those whose values nobody wants.
 class CounterLine {
  public:
-  /// A value that changed: `process` as the caller's groups say.
+  /// A value that changed.
   using Tell = std::function<void(std::size_t counter, Nanoseconds time, double value, std::int64_t batch)>;
 
   enum class Group : std::uint8_t { stages, devices };
   struct Counter {
-    std::string name;
+    std::string name, unit;
     Group group = Group::stages;
   };
 

@@ -78,9 +78,10 @@ void TraceEventWriter::instant(Track track, Nanoseconds time, std::string_view n
   close_event();
 }
 
-void TraceEventWriter::counter(int process, Nanoseconds time, std::string_view name, double value) {
+void TraceEventWriter::counter(int process, Nanoseconds time, std::string_view name, std::string_view unit,
+                               double value) {
   open_event('C', {process, 0}, time);
-  fmt::format_to(std::back_inserter(buffer_), R"(,"name":{},"args":{{"value":{}}})", json_quoted(std::string(name)),
+  fmt::format_to(std::back_inserter(buffer_), R"(,"name":{},"args":{{"{}":{}}})", json_quoted(std::string(name)), unit,
                  value);
   close_event();
 }

@@ -39,7 +39,8 @@ class TraceEventWriter {
   void slice(Track track, Nanoseconds from, Nanoseconds until, std::string_view name, std::string_view category,
              std::string_view arguments = {}, std::string_view color = {});
   void instant(Track track, Nanoseconds time, std::string_view name, std::string_view arguments);
-  void counter(int process, Nanoseconds time, std::string_view name, double value);
+  /// Perfetto calls it by name and unit.
+  void counter(int process, Nanoseconds time, std::string_view name, std::string_view unit, double value);
   /// One point of an arrow: `phase` s where it starts, t on its way, f where it ends. Binds to the slice around it.
   void arrow(char phase, Track track, Nanoseconds time, std::int64_t id);
 
