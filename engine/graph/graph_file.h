@@ -120,8 +120,8 @@ struct GraphFile {
 
 /// What the command line changes in the file.
 struct GraphOptions {
-  std::vector<std::string> sets;     ///< --set PATH=VALUE, in order; the value is JSON, or a bare word as a string
-  std::vector<std::string> maps;     ///< --map DEVICE=WHAT
+  std::vector<std::string> sets;          ///< --set PATH=VALUE, in order; the value is JSON, or a bare word as a string
+  std::vector<std::string> maps;          ///< --map DEVICE=WHAT
   std::vector<std::string> injects = {};  ///< --inject WHAT=DELAY
 };
 

@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <iterator>
 #include <charconv>
 #include <cmath>
+#include <iterator>
 #include <optional>
 #include <span>
 #include <stdexcept>
@@ -111,9 +111,8 @@ void read_target(std::string_view text, const GraphFile& file, InjectEntry& entr
   if (layer || device) return;
   if (devices_only) throw BadEntry("unknown device " + with_suggestion(text, devices));
   if (!layers_only)
-    std::copy_if(devices.begin(), devices.end(), std::back_inserter(layers), [&](const std::string& one) {
-      return std::find(layers.begin(), layers.end(), one) == layers.end();
-    });
+    std::copy_if(devices.begin(), devices.end(), std::back_inserter(layers),
+                 [&](const std::string& one) { return std::find(layers.begin(), layers.end(), one) == layers.end(); });
   throw BadEntry((layers_only ? "unknown layer " : "unknown layer or device ") + with_suggestion(text, layers));
 }
 

@@ -6,8 +6,8 @@
 #include "engine/schedule/schedule.h"
 #include "engine/schedule/simulate.h"
 #include "engine/trace/account.h"
-#include "engine/trace/collector.h"
 #include "engine/trace/causes/diagnosis.h"
+#include "engine/trace/collector.h"
 #include "engine/trace/keeper.h"
 
 namespace lenet_flow::test {
