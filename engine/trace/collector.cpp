@@ -14,8 +14,7 @@ std::string TracedPipeline::unit_name(int unit) const {
   return name;
 }
 
-Collector::Collector(const TracedPipeline& pipeline, std::size_t ring_capacity)
-    : pipeline_(pipeline), devices_(pipeline.devices.size()) {
+Collector::Collector(const TracedPipeline& pipeline, std::size_t ring_capacity) : devices_(pipeline.devices.size()) {
   for (Device& device : devices_) device.ring = std::make_unique<EventRing>(ring_capacity);
 }
 

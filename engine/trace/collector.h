@@ -12,7 +12,7 @@ namespace lenet_flow {
 /// pass several times a second, so that the rings do not fill.
 class Collector {
  public:
-  /// `pipeline` must outlive this. `ring_capacity`: events a device, a power of two.
+  /// `ring_capacity`: events a device, a power of two.
   explicit Collector(const TracedPipeline& pipeline, std::size_t ring_capacity = std::size_t{1} << 16);
 
   /// What the device's host thread writes to.
@@ -49,7 +49,6 @@ class Collector {
   void say_lost(int number, Device& device, Nanoseconds until);
   void end_action(int number, Device& device, const Event& event);
 
-  const TracedPipeline& pipeline_;
   std::vector<Device> devices_;
   std::vector<TraceSink*> sinks_;
   PassTrace pass_;
