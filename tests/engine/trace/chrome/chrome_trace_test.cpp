@@ -142,7 +142,9 @@ void check_arrows(const Loaded& loaded, std::size_t micro_batches, std::size_t p
 
 void check_counters(const Traced& traced, const Loaded& loaded, double in_flight, double capacity) {
   CHECK(loaded.counters.size() == traced.pipeline->traced().links.size() * 2 + 2 + 2);
-  for (const auto& [name, values] : loaded.counters) {
+  for (const auto& counter : loaded.counters) {
+    const std::string& name = counter.first;
+    const auto& values = counter.second;
     for (const double value : values) CHECK_MESSAGE(value >= 0, name);
     const double most = *std::max_element(values.begin(), values.end());
     CHECK_MESSAGE(most > 0, name);
