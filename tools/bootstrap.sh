@@ -239,7 +239,7 @@ main() {
       # shellcheck disable=SC2086
       see_to_packages $build_packages $test_packages
       configure true
-      compile
+      compile meson-test-prereq
       exec meson test -C "$build" --no-rebuild --print-errorlogs --timeout-multiplier 4 "$@"
       ;;
   esac
