@@ -114,6 +114,10 @@ void CpuDevice::read_parameter(const ParameterView& from, std::span<float> to) {
   std::copy_n(from.data, to.size(), to.begin());
 }
 
+void CpuDevice::write_bytes(std::span<const std::byte> from, std::byte* to) { std::copy(from.begin(), from.end(), to); }
+
+void CpuDevice::read_bytes(const std::byte* from, std::span<std::byte> to) { std::copy_n(from, to.size(), to.begin()); }
+
 void CpuDevice::accumulate(const float* from, float* to, std::int64_t floats, bool first) {
   constexpr std::int64_t grain = 16384;
   using Floats = Eigen::Map<Eigen::ArrayXf>;

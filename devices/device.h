@@ -52,8 +52,13 @@ class Device {
   virtual void write_parameter(std::span<const float> from, const ParameterView& to) = 0;
   virtual void read_parameter(const ParameterView& from, std::span<float> to) = 0;
 
+  /// Bytes as they are, between host memory and this device's: what kernels read beside tensors (labels, the numbers
+  /// of the images) and what they write beside them.
+  virtual void write_bytes(std::span<const std::byte> from, std::byte* to) = 0;
+  virtual void read_bytes(const std::byte* from, std::span<std::byte> to) = 0;
+
   /// to[i] += from[i] for `floats` floats of this device's memory; where `first`, to[i] = from[i]. Elementwise, so
-  /// it works on any layout. Done when it returns, like the kernels of this device's queue.
+  /// it works on any layout. Done when a kernel put on this device's queue now would be: on a CPU when it returns.
   virtual void accumulate(const float* from, float* to, std::int64_t floats, bool first) = 0;
 
  protected:

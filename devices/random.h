@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include "devices/host_device.h"
+
 namespace lenet_flow {
 
 /// Counter-based random numbers: Philox4x32-10 (Salmon, Moraes, Dror, Shaw: "Parallel Random Numbers: As Easy as
@@ -15,6 +17,13 @@ class RandomStream {
   /// `name` tells streams with equal numbers apart: a layer's name, "shuffle", "augment.flip", ...
   RandomStream(std::uint64_t seed, std::uint32_t epoch, std::uint32_t sample, std::string_view name)
       : seed_(seed), epoch_(epoch), sample_(sample), name_(hash(name)) {}
+
+  /// The stream of another sample, all else being the same.
+  LENET_FLOW_HOST_DEVICE RandomStream of_sample(std::uint32_t sample) const {
+    RandomStream other = *this;
+    other.sample_ = sample;
+    return other;
+  }
 
   /// The `element`-th word of 32 random bits. `element` < 2^34.
   std::uint32_t bits(std::uint64_t element) const {
@@ -38,7 +47,7 @@ class RandomStream {
   }
 
   /// The four words of counter block `index`: elements 4 index .. 4 index + 3.
-  std::array<std::uint32_t, 4> block(std::uint32_t index) const {
+  LENET_FLOW_HOST_DEVICE std::array<std::uint32_t, 4> block(std::uint32_t index) const {
     std::array<std::uint32_t, 4> counter{index, sample_, epoch_, name_};
     std::uint32_t key0 = static_cast<std::uint32_t>(seed_), key1 = static_cast<std::uint32_t>(seed_ >> 32);
     for (int round = 0; round < 10; ++round) {

@@ -18,7 +18,7 @@ struct MicroBatchFacts {
   Mode mode = Mode::train;
   std::uint64_t seed = 1;
   std::uint32_t epoch = 1;
-  /// The number of each image in the data set: the key of its random numbers. One an image.
+  /// The number of each image in the data set: the key of its random numbers. One an image, in the device's memory.
   std::span<const std::uint32_t> samples;
 };
 
@@ -35,6 +35,11 @@ struct MicroBatchFacts {
 ///
 /// A written tensor is written whole; what was in it before is of no account. All tensors of a call have the same
 /// number of images. Tensors never overlap.
+///
+/// All memory that a call names is the device's. On a GPU a kernel puts its work on the queue and returns before it is
+/// done; it neither waits nor allocates nor reads host memory, so that a call can be captured in a CUDA graph. A
+/// captured call keeps its addresses and numbers: it can be played again for another micro-batch where that has the
+/// same buffers (with other content, facts.samples too), images, mode and epoch.
 struct KernelCall {
   WorkQueue* queue = nullptr;
   MicroBatchFacts facts;

@@ -14,14 +14,15 @@
 
 namespace lenet_flow {
 
-/// What a loss reads and writes for one micro-batch.
+/// What a loss reads and writes for one micro-batch, all of it in the device's memory. As for a KernelCall, a GPU
+/// does it some time after run() returned, and a captured call keeps batch_images beside addresses and sizes.
 struct LossCall {
   WorkQueue* queue = nullptr;
   Tensor output;                         ///< of the network (the logit where a sigmoid was folded in)
   std::span<const std::int32_t> labels;  ///< class number of each image, in [0, classes)
   std::int64_t batch_images = 0;         ///< images of the whole batch: losses are means over the batch
   Tensor output_gradient;                ///< d(mean loss of the batch) / d(output), written whole; null when inferring
-  /// Written, one an image, in host memory: the image's own loss (not divided by the batch) and its predicted class.
+  /// Written, one an image: the image's own loss (not divided by the batch) and its predicted class.
   std::span<float> losses;
   std::span<std::int32_t> predicted;
 

@@ -13,7 +13,8 @@
 
 namespace lenet_flow {
 
-/// One parameter's update.
+/// One parameter's update. A GPU gets what changes from step to step (learning_rate and what follows from `step`) as
+/// arguments of its launch: an update is not for a CUDA graph, unless the graph's node gets new ones before each step.
 struct UpdateCall {
   WorkQueue* queue = nullptr;
   double learning_rate = 0;  ///< of this step, from the learning-rate schedule
@@ -34,8 +35,11 @@ class Optimizer {
   virtual double learning_rate() const = 0;
   /// Floating-point operations an element.
   virtual double flops() const = 0;
-  /// Elementwise: the bits of an element depend on that element's numbers alone.
-  virtual void update(DeviceKind kind, const UpdateCall& call) const = 0;
+  /// The step of several parameters, with one queue, learning rate and step number for all: a GPU does them in one
+  /// launch. Elementwise: the bits of an element depend on that element's numbers alone.
+  virtual void update_all(DeviceKind kind, std::span<const UpdateCall> calls) const = 0;
+  /// The step of one parameter.
+  void update(DeviceKind kind, const UpdateCall& call) const { update_all(kind, {&call, 1}); }
 };
 
 /// A type of optimizer, as registered.

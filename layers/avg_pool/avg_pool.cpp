@@ -1,3 +1,5 @@
+#include "layers/avg_pool/avg_pool.h"
+
 #include <algorithm>
 
 #include "layers/layer.h"
@@ -80,7 +82,8 @@ class AvgPool final : public Layer {
 
   std::unique_ptr<Kernel> make_kernel(DeviceKind kind, std::string_view, std::span<const Shape> inputs,
                                       const Shape& output) const override {
-    if (kind != DeviceKind::cpu) return nullptr;
+    if (kind == DeviceKind::cuda)
+      return make_with_cuda(make_avg_pool_cuda, inputs[0], fit_pool(inputs[0], attributes_));
     return std::make_unique<AvgPoolCpu>(inputs[0], output, fit_pool(inputs[0], attributes_));
   }
 

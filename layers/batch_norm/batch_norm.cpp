@@ -1,3 +1,5 @@
+#include "layers/batch_norm/batch_norm.h"
+
 #include <algorithm>
 #include <cmath>
 
@@ -161,7 +163,7 @@ class BatchNorm final : public Layer {
 
   std::unique_ptr<Kernel> make_kernel(DeviceKind kind, std::string_view, std::span<const Shape> inputs,
                                       const Shape&) const override {
-    if (kind != DeviceKind::cpu) return nullptr;
+    if (kind == DeviceKind::cuda) return make_with_cuda(make_batch_norm_cuda, inputs[0], eps_, momentum_);
     return std::make_unique<BatchNormCpu>(inputs[0], eps_, momentum_);
   }
 

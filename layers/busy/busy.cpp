@@ -1,3 +1,5 @@
+#include "layers/busy/busy.h"
+
 #include <algorithm>
 #include <chrono>
 #include <string>
@@ -6,11 +8,6 @@
 
 namespace lenet_flow {
 namespace {
-
-/// Microseconds of a core that each action takes for one image.
-struct BusyTimes {
-  double forward = 0, input_gradients = 0, parameter_gradients = 0;
-};
 
 using Clock = std::chrono::steady_clock;
 
@@ -88,7 +85,8 @@ class Busy final : public Layer {
 
   std::unique_ptr<Kernel> make_kernel(DeviceKind kind, std::string_view, std::span<const Shape>,
                                       const Shape&) const override {
-    return kind == DeviceKind::cpu ? std::make_unique<BusyCpu>(times_) : nullptr;
+    if (kind == DeviceKind::cuda) return make_with_cuda(make_busy_cuda, times_);
+    return std::make_unique<BusyCpu>(times_);
   }
 
  private:

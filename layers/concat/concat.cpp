@@ -1,3 +1,5 @@
+#include "layers/concat/concat.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -58,7 +60,7 @@ class Concat final : public Layer {
 
   std::unique_ptr<Kernel> make_kernel(DeviceKind kind, std::string_view, std::span<const Shape>,
                                       const Shape&) const override {
-    if (kind != DeviceKind::cpu) return nullptr;
+    if (kind == DeviceKind::cuda) return make_with_cuda(make_concat_cuda);
     return std::make_unique<ConcatCpu>();
   }
 };

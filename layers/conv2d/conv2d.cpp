@@ -54,9 +54,10 @@ class Conv2d final : public Layer {
 
   std::unique_ptr<Kernel> make_kernel(DeviceKind kind, std::string_view, std::span<const Shape> inputs,
                                       const Shape& output) const override {
-    if (kind != DeviceKind::cpu) return nullptr;
-    return make_conv2d_cpu(
-        {inputs[0], output, fit_window(inputs[0], kernel_, stride_, dilation_, padding_), groups_, bias_});
+    const Convolution convolution{inputs[0], output, fit_window(inputs[0], kernel_, stride_, dilation_, padding_),
+                                  groups_, bias_};
+    if (kind == DeviceKind::cuda) return make_with_cuda(make_conv2d_cuda, convolution);
+    return make_conv2d_cpu(convolution);
   }
 
  private:

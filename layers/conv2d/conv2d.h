@@ -2,6 +2,7 @@
 
 #include <memory>
 
+#include "layers/cuda_code.h"
 #include "layers/kernel.h"
 #include "layers/window.h"
 
@@ -25,5 +26,6 @@ struct Convolution {
 };
 
 std::unique_ptr<Kernel> make_conv2d_cpu(const Convolution& convolution);
+LENET_FLOW_CUDA_CODE std::unique_ptr<Kernel> make_conv2d_cuda(const Convolution& convolution);
 
 }  // namespace lenet_flow

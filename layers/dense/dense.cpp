@@ -1,3 +1,5 @@
+#include "layers/dense/dense.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -162,7 +164,7 @@ class Dense final : public Layer {
 
   std::unique_ptr<Kernel> make_kernel(DeviceKind kind, std::string_view, std::span<const Shape> inputs,
                                       const Shape&) const override {
-    if (kind != DeviceKind::cpu) return nullptr;
+    if (kind == DeviceKind::cuda) return make_with_cuda(make_dense_cuda, inputs[0].channels, outputs_, bias_);
     return std::make_unique<DenseCpu>(inputs[0].channels, outputs_, bias_);
   }
 

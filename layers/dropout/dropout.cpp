@@ -1,3 +1,5 @@
+#include "layers/dropout/dropout.h"
+
 #include <algorithm>
 #include <string>
 
@@ -77,7 +79,7 @@ class Dropout final : public Layer {
 
   std::unique_ptr<Kernel> make_kernel(DeviceKind kind, std::string_view name, std::span<const Shape> inputs,
                                       const Shape&) const override {
-    if (kind != DeviceKind::cpu) return nullptr;
+    if (kind == DeviceKind::cuda) return make_with_cuda(make_dropout_cuda, name, p_, inputs[0].elements());
     return std::make_unique<DropoutCpu>(name, p_, inputs[0].elements());
   }
 

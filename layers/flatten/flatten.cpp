@@ -1,3 +1,5 @@
+#include "layers/flatten/flatten.h"
+
 #include <algorithm>
 
 #include "layers/layer.h"
@@ -30,7 +32,7 @@ class Flatten final : public Layer {
 
   std::unique_ptr<Kernel> make_kernel(DeviceKind kind, std::string_view, std::span<const Shape>,
                                       const Shape&) const override {
-    if (kind != DeviceKind::cpu) return nullptr;
+    if (kind == DeviceKind::cuda) return make_with_cuda(make_flatten_cuda);
     return std::make_unique<FlattenCpu>();
   }
 };

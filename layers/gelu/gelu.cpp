@@ -1,3 +1,5 @@
+#include "layers/gelu/gelu.h"
+
 #include "layers/cpu/vector_math.h"
 #include "layers/elementwise.h"
 #include "layers/registry.h"
@@ -24,7 +26,8 @@ class Gelu final : public ElementwiseLayer {
 
   std::unique_ptr<Kernel> make_kernel(DeviceKind kind, std::string_view, std::span<const Shape>,
                                       const Shape&) const override {
-    return kind == DeviceKind::cpu ? std::make_unique<GeluKernel>() : nullptr;
+    if (kind == DeviceKind::cuda) return make_with_cuda(make_gelu_cuda);
+    return std::make_unique<GeluKernel>();
   }
 };
 

@@ -1,3 +1,5 @@
+#include "layers/global_avg_pool/global_avg_pool.h"
+
 #include <algorithm>
 
 #include "layers/cpu/fixed_sum.h"
@@ -42,7 +44,7 @@ class GlobalAvgPool final : public Layer {
 
   std::unique_ptr<Kernel> make_kernel(DeviceKind kind, std::string_view, std::span<const Shape> inputs,
                                       const Shape&) const override {
-    if (kind != DeviceKind::cpu) return nullptr;
+    if (kind == DeviceKind::cuda) return make_with_cuda(make_global_avg_pool_cuda, inputs[0]);
     return std::make_unique<GlobalAvgPoolCpu>(inputs[0]);
   }
 };

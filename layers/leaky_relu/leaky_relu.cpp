@@ -1,3 +1,5 @@
+#include "layers/leaky_relu/leaky_relu.h"
+
 #include "layers/elementwise.h"
 #include "layers/registry.h"
 
@@ -36,7 +38,8 @@ class LeakyRelu final : public ElementwiseLayer {
 
   std::unique_ptr<Kernel> make_kernel(DeviceKind kind, std::string_view, std::span<const Shape>,
                                       const Shape&) const override {
-    return kind == DeviceKind::cpu ? std::make_unique<LeakyReluKernel>(slope_) : nullptr;
+    if (kind == DeviceKind::cuda) return make_with_cuda(make_leaky_relu_cuda, slope_);
+    return std::make_unique<LeakyReluKernel>(slope_);
   }
 
  private:

@@ -1,3 +1,5 @@
+#include "layers/max_pool/max_pool.h"
+
 #include <algorithm>
 #include <limits>
 #include <vector>
@@ -96,7 +98,8 @@ class MaxPool final : public Layer {
 
   std::unique_ptr<Kernel> make_kernel(DeviceKind kind, std::string_view, std::span<const Shape> inputs,
                                       const Shape& output) const override {
-    if (kind != DeviceKind::cpu) return nullptr;
+    if (kind == DeviceKind::cuda)
+      return make_with_cuda(make_max_pool_cuda, inputs[0], output, fit_pool(inputs[0], attributes_));
     return std::make_unique<MaxPoolCpu>(inputs[0], output, fit_pool(inputs[0], attributes_));
   }
 

@@ -1,23 +1,11 @@
 #include "layers/optimizers/adam_rule.h"
 
-#include <cmath>
-
 namespace lenet_flow {
 namespace {
 
-/// The numbers of an update that are the same for all elements, computed in double precision. Passed by value, so that
-/// no store into a parameter can change them and the loop goes into vectors.
-struct Factors {
-  float step_size, root_correction, first_share, second_kept, second_share, eps, gradient_decay, kept;
-};
-
-void step(float* w, const float* gradient, float* m, float* v, std::int64_t count, Factors by) {
-  for (std::int64_t i = 0; i < count; ++i) {
-    const float g = gradient[i] + by.gradient_decay * w[i];
-    m[i] += by.first_share * (g - m[i]);
-    v[i] = by.second_kept * v[i] + by.second_share * (g * g);
-    w[i] = by.kept * w[i] - by.step_size * (m[i] / (std::sqrt(v[i]) / by.root_correction + by.eps));
-  }
+/// The factors come by value, so that no store into a parameter can change them and the loop goes into vectors.
+void descend(float* w, const float* gradient, float* m, float* v, std::int64_t count, AdamFactors by) {
+  for (std::int64_t i = 0; i < count; ++i) by.step(w[i], gradient[i], m[i], v[i]);
 }
 
 }  // namespace
@@ -52,9 +40,9 @@ std::vector<AttributeSpec> AdamRule::attributes(double weight_decay, std::string
           weight_decay_attribute(weight_decay, std::move(weight_decay_help))};
 }
 
-void AdamRule::update(DeviceKind kind, const UpdateCall& call) const {
+AdamFactors AdamRule::factors(const UpdateCall& call) const {
   const auto t = static_cast<double>(call.step);
-  const Factors by{
+  return {
       .step_size = static_cast<float>(call.learning_rate / (1.0 - std::pow(beta1_, t))),
       .root_correction = static_cast<float>(std::sqrt(1.0 - std::pow(beta2_, t))),
       .first_share = static_cast<float>(1.0 - beta1_),
@@ -64,10 +52,17 @@ void AdamRule::update(DeviceKind kind, const UpdateCall& call) const {
       .gradient_decay = static_cast<float>(decay_ == Decay::gradient ? weight_decay_ : 0.0),
       .kept = static_cast<float>(decay_ == Decay::parameter ? 1.0 - call.learning_rate * weight_decay_ : 1.0),
   };
-  for_each_part(kind, call, name_, [&](std::int64_t begin, std::int64_t end) {
-    step(call.parameter.data + begin, call.gradient.data + begin, call.states[0].data + begin,
-         call.states[1].data + begin, end - begin, by);
-  });
+}
+
+void AdamRule::update_all(DeviceKind kind, std::span<const UpdateCall> calls) const {
+  if (calls.empty()) return;
+  const AdamFactors by = factors(calls[0]);
+  if (kind == DeviceKind::cuda) return require_cuda(update_adam_cuda, name_)(calls, name_, by);
+  for (const UpdateCall& call : calls)
+    for_each_part(call, [&](std::int64_t begin, std::int64_t end) {
+      descend(call.parameter.data + begin, call.gradient.data + begin, call.states[0].data + begin,
+              call.states[1].data + begin, end - begin, by);
+    });
 }
 
 }  // namespace lenet_flow

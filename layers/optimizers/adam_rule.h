@@ -1,16 +1,33 @@
 #pragma once
 
+#include <cmath>
+#include <span>
 #include <string>
-#include <vector>
 
+#include "devices/host_device.h"
+#include "layers/cuda_code.h"
 #include "layers/optimizers/common.h"
 
 namespace lenet_flow {
 
-/// Adam (Kingma and Ba, arXiv:1412.6980) as torch.optim.Adam, for a parameter w with gradient g in step t:
+/// Adam (Kingma and Ba, arXiv:1412.6980) as torch.optim.Adam, for one element w with gradient g in step t:
 ///   m += (1 - beta1)(g - m);  v = beta2 v + (1 - beta2) g^2
 ///   w -= learning_rate / (1 - beta1^t)  m / (sqrt v / sqrt(1 - beta2^t) + eps)
-/// Weight decay comes first, in one of two places.
+/// by numbers that are the same for all elements, computed in double precision. The same code on every kind of device.
+struct AdamFactors {
+  float step_size, root_correction, first_share, second_kept, second_share, eps, gradient_decay, kept;
+
+  LENET_FLOW_HOST_DEVICE void step(float& w, float gradient, float& m, float& v) const {
+    const float g = gradient + gradient_decay * w;
+    m += first_share * (g - m);
+    v = second_kept * v + second_share * (g * g);
+    w = kept * w - step_size * (m / (std::sqrt(v) / root_correction + eps));
+  }
+};
+
+LENET_FLOW_CUDA_CODE void update_adam_cuda(std::span<const UpdateCall> calls, const char* name, const AdamFactors& by);
+
+/// adam and adamw. Weight decay comes before the step, in one of two places.
 class AdamRule : public Optimizer {
  public:
   enum class Decay {
@@ -25,9 +42,11 @@ class AdamRule : public Optimizer {
   std::vector<std::string> state_names() const override { return {"first_moment", "second_moment"}; }
   double learning_rate() const override { return learning_rate_; }
   double flops() const override { return weight_decay_ != 0 ? 14 : 12; }
-  void update(DeviceKind kind, const UpdateCall& call) const override;
+  void update_all(DeviceKind kind, std::span<const UpdateCall> calls) const override;
 
  private:
+  AdamFactors factors(const UpdateCall& call) const;
+
   const char* name_;
   Decay decay_;
   double learning_rate_, beta1_, beta2_, eps_, weight_decay_;

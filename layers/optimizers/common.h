@@ -1,6 +1,5 @@
 #pragma once
 
-#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -25,11 +24,9 @@ inline AttributeSpec weight_decay_attribute(double value, std::string help) {
           .maximum = 1000};
 }
 
-/// The CPU code of an optimizer: calls body(begin, end) over parts of the parameter's elements. Throws
-/// std::logic_error for a `kind` that the optimizer has no code for.
+/// The CPU code of an optimizer: calls body(begin, end) over parts of the parameter's elements.
 template <typename Body>
-void for_each_part(DeviceKind kind, const UpdateCall& call, const char* optimizer, Body&& body) {
-  if (kind != DeviceKind::cpu) throw std::logic_error(std::string(optimizer) + " has no code for this kind of device");
+void for_each_part(const UpdateCall& call, Body&& body) {
   constexpr std::int64_t grain = 8192;
   call.cpu().parallel_for(call.parameter.elements, grain,
                           [&](std::int64_t begin, std::int64_t end, int) { body(begin, end); });

@@ -1,3 +1,5 @@
+#include "layers/relu/relu.h"
+
 #include "layers/elementwise.h"
 #include "layers/registry.h"
 
@@ -25,7 +27,8 @@ class Relu final : public ElementwiseLayer {
 
   std::unique_ptr<Kernel> make_kernel(DeviceKind kind, std::string_view, std::span<const Shape>,
                                       const Shape&) const override {
-    return kind == DeviceKind::cpu ? std::make_unique<ReluKernel>() : nullptr;
+    if (kind == DeviceKind::cuda) return make_with_cuda(make_relu_cuda);
+    return std::make_unique<ReluKernel>();
   }
 };
 

@@ -1,3 +1,5 @@
+#include "layers/sigmoid/sigmoid.h"
+
 #include <algorithm>
 
 #include "layers/cpu/vector_math.h"
@@ -40,7 +42,7 @@ class Sigmoid final : public ElementwiseLayer {
 
   std::unique_ptr<Kernel> make_kernel(DeviceKind kind, std::string_view, std::span<const Shape>,
                                       const Shape&) const override {
-    if (kind != DeviceKind::cpu) return nullptr;
+    if (kind == DeviceKind::cuda) return make_with_cuda(make_sigmoid_cuda, folded_);
     if (folded_) return std::make_unique<FoldedSigmoidKernel>();
     return std::make_unique<SigmoidKernel>();
   }

@@ -1,3 +1,5 @@
+#include "layers/softmax/softmax.h"
+
 #include <algorithm>
 
 #include "layers/cpu/vector_math.h"
@@ -77,7 +79,8 @@ class Softmax final : public ElementwiseLayer {
 
   std::unique_ptr<Kernel> make_kernel(DeviceKind kind, std::string_view, std::span<const Shape>,
                                       const Shape& output) const override {
-    return kind == DeviceKind::cpu ? std::make_unique<SoftmaxKernel>(output) : nullptr;
+    if (kind == DeviceKind::cuda) return make_with_cuda(make_softmax_cuda, output);
+    return std::make_unique<SoftmaxKernel>(output);
   }
 };
 

@@ -1,3 +1,5 @@
+#include "layers/tanh/tanh.h"
+
 #include "layers/cpu/vector_math.h"
 #include "layers/elementwise.h"
 #include "layers/registry.h"
@@ -23,7 +25,8 @@ class Tanh final : public ElementwiseLayer {
 
   std::unique_ptr<Kernel> make_kernel(DeviceKind kind, std::string_view, std::span<const Shape>,
                                       const Shape&) const override {
-    return kind == DeviceKind::cpu ? std::make_unique<TanhKernel>() : nullptr;
+    if (kind == DeviceKind::cuda) return make_with_cuda(make_tanh_cuda);
+    return std::make_unique<TanhKernel>();
   }
 };
 

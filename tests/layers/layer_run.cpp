@@ -25,6 +25,13 @@ class GuardedMemory {
   Tensor activation(const Shape& shape, std::int64_t images) {
     return {floats(under_test_.device->activation_floats(shape, images)), shape, images};
   }
+  /// What kernels read beside tensors, in the device's memory.
+  std::span<const std::uint32_t> copy(const std::vector<std::uint32_t>& values) {
+    const auto from = std::as_bytes(std::span(values));
+    std::byte* to = bytes(from.size());
+    under_test_.device->write_bytes(from, to);
+    return {reinterpret_cast<const std::uint32_t*>(to), values.size()};
+  }
   ParameterView parameter(std::int64_t elements) { return {floats(elements), elements}; }
 
   void check_guards() const {
@@ -79,7 +86,7 @@ LayerResults run_layer(const LayerCase& layer_case, const LayerData& data, Devic
   const auto statistics = static_cast<std::size_t>(kernel->statistics_floats());
   KernelCall call;
   call.queue = &device.queue();
-  call.facts = {data.mode, 99, 3, data.samples};
+  call.facts = {data.mode, 99, 3, memory.copy(data.samples)};
   call.images = images;
   call.inputs = inputs;
   call.output = memory.activation(layer_case.output, images);

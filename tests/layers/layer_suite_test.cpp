@@ -193,6 +193,23 @@ TEST_CASE("a gradient that nobody asks for is left out, and the others stay the 
   }
 }
 
+TEST_CASE("NaN goes through every layer") {
+  for (DeviceUnderTest& under_test : devices_under_test()) {
+    INFO(under_test.name);
+    for (const LayerType& type : layer_types())
+      for (const LayerCase& layer_case : generate_cases(type, 3)) {
+        INFO(layer_case.text);
+        LayerData data = make_data(layer_case, Mode::infer);
+        for (std::vector<float>& input : data.inputs) std::fill(input.begin(), input.end(), std::nanf(""));
+        const std::vector<float> output = run_layer(layer_case, data, under_test, {.backward = false}).output;
+        const auto lost = std::count_if(output.begin(), output.end(), [](float value) { return !std::isnan(value); });
+        // A window may lie in the padding alone.
+        const bool padded = layer_case.attributes.has("padding");
+        CHECK(lost <= (padded ? static_cast<std::ptrdiff_t>(output.size()) - 1 : 0));
+      }
+  }
+}
+
 TEST_CASE("every type describes itself") {
   for (const LayerType& type : layer_types()) {
     INFO(type.name);

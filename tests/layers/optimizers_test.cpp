@@ -4,6 +4,7 @@
 #include <string>
 
 #include "layers/registry.h"
+#include "tests/layers/device_values.h"
 #include "tests/layers/support.h"
 
 using namespace lenet_flow;
@@ -29,18 +30,50 @@ struct Parameter {
     for (auto& state : states) state.assign(values.size(), 0.0f);
   }
 
-  void update(const Optimizer& optimizer, CpuQueue& queue, std::uint64_t step, double learning_rate) {
-    std::vector<ParameterView> views;
-    for (auto& state : states) views.push_back({state.data(), static_cast<std::int64_t>(state.size())});
-    const auto elements = static_cast<std::int64_t>(values.size());
-    optimizer.update(DeviceKind::cpu, {.queue = &queue,
-                                       .learning_rate = learning_rate,
-                                       .step = step,
-                                       .parameter = {values.data(), elements},
-                                       .gradient = {gradient.data(), elements},
-                                       .states = views});
+  /// In the memory of the device under test; on its queue, or another of its kind.
+  void update(const Optimizer& optimizer, std::uint64_t step, double learning_rate, WorkQueue* queue = nullptr) {
+    update_all({this}, optimizer, step, learning_rate, queue);
+  }
+
+  /// As one call.
+  static void update_all(const std::vector<Parameter*>& parameters, const Optimizer& optimizer, std::uint64_t step,
+                         double learning_rate, WorkQueue* queue = nullptr);
+};
+
+/// A Parameter in the memory of the device under test.
+struct ParameterThere {
+  DeviceValues<float> values, gradient;
+  std::vector<DeviceValues<float>> states;
+  std::vector<ParameterView> views;
+
+  explicit ParameterThere(const Parameter& parameter)
+      : values(device_under_test(), parameter.values), gradient(device_under_test(), parameter.gradient) {
+    for (const auto& state : parameter.states) {
+      states.emplace_back(device_under_test(), state);
+      views.push_back(states.back().view());
+    }
   }
 };
+
+void Parameter::update_all(const std::vector<Parameter*>& parameters, const Optimizer& optimizer, std::uint64_t step,
+                           double learning_rate, WorkQueue* queue) {
+  std::vector<ParameterThere> there;
+  for (const Parameter* parameter : parameters) there.emplace_back(*parameter);
+  std::vector<UpdateCall> calls;
+  for (const ParameterThere& parameter : there)
+    calls.push_back({.queue = queue ? queue : &device_under_test().queue(),
+                     .learning_rate = learning_rate,
+                     .step = step,
+                     .parameter = parameter.values.view(),
+                     .gradient = parameter.gradient.view(),
+                     .states = parameter.views});
+  optimizer.update_all(device_under_test().kind(), calls);
+  for (std::size_t i = 0; i < parameters.size(); ++i) {
+    there[i].values.read(parameters[i]->values);
+    for (std::size_t state = 0; state < there[i].states.size(); ++state)
+      there[i].states[state].read(parameters[i]->states[state]);
+  }
+}
 
 /// The algorithms as torch.optim's documentation prints them, one element, in double precision.
 struct TorchSgd {
@@ -83,7 +116,6 @@ struct TorchAdam {
 template <typename Torch>
 double error_after(int steps, const Optimizer& optimizer, Torch start, double learning_rate) {
   constexpr std::size_t elements = 37;
-  SerialQueue queue;
   Parameter parameter(normal_values(elements, 1.0f, 20), optimizer);
   const std::vector<float> first = parameter.values;
   std::vector<Torch> torch(elements, start);
@@ -97,7 +129,7 @@ double error_after(int steps, const Optimizer& optimizer, Torch start, double le
       parameter.gradient[i] = static_cast<float>(curvature * parameter.values[i] + noise[i]);
       reference[i] = torch[i].step(reference[i], curvature * reference[i] + noise[i], rate, t);
     }
-    parameter.update(optimizer, queue, static_cast<std::uint64_t>(t), rate);
+    parameter.update(optimizer, static_cast<std::uint64_t>(t), rate);
     for (std::size_t i = 0; i < elements; ++i) {
       error = std::max(error, std::abs(parameter.values[i] - reference[i]));
       way = std::max(way, std::abs(reference[i] - first[i]));
@@ -152,22 +184,21 @@ TEST_CASE("defaults are PyTorch's") {
 }
 
 TEST_CASE("steps computed by hand") {
-  SerialQueue queue;
   {
     const auto optimizer = make("sgd", {{"momentum", 0.5}});
     Parameter parameter({1.0f}, *optimizer);
     parameter.gradient = {2.0f};
-    parameter.update(*optimizer, queue, 1, 0.25);
+    parameter.update(*optimizer, 1, 0.25);
     CHECK(parameter.values[0] == 0.5f);  // the first step's momentum is the gradient
     CHECK(parameter.states[0][0] == 2.0f);
-    parameter.update(*optimizer, queue, 2, 0.25);
+    parameter.update(*optimizer, 2, 0.25);
     CHECK(parameter.values[0] == -0.25f);  // 0.5 - 0.25 (0.5 * 2 + 2)
   }
   {
     const auto optimizer = make("adam");
     Parameter parameter({1.0f, 1.0f}, *optimizer);
     parameter.gradient = {1e-3f, -250.0f};
-    parameter.update(*optimizer, queue, 1, 0.125);
+    parameter.update(*optimizer, 1, 0.125);
     CHECK(parameter.values[0] ==
           doctest::Approx(0.875).epsilon(1e-5));  // the first step is the learning rate, whatever
     CHECK(parameter.values[1] == doctest::Approx(1.125).epsilon(1e-6));  // the gradient's size
@@ -175,7 +206,7 @@ TEST_CASE("steps computed by hand") {
   {
     const auto optimizer = make("adamw", {{"weight_decay", 0.5}});
     Parameter parameter({2.0f}, *optimizer);
-    parameter.update(*optimizer, queue, 1, 0.1);  // no gradient: decay alone
+    parameter.update(*optimizer, 1, 0.1);  // no gradient: decay alone
     CHECK(parameter.values[0] == doctest::Approx(1.9).epsilon(1e-7));
   }
 }
@@ -190,8 +221,8 @@ TEST_CASE("state tensors, by name") {
 
 TEST_CASE("an element's bits do not depend on its place, on the cores or on its neighbours") {
   constexpr std::size_t elements = 20011;
-  SerialQueue serial;
   CuttingQueue cutting;
+  WorkQueue* cut_queue = device_under_test().kind() == DeviceKind::cpu ? &cutting : nullptr;
   const std::vector<float> start = normal_values(elements, 1.0f, 30);
   const auto optimizers = {make("sgd", {{"weight_decay", 0.1}}),
                            make("sgd", {{"momentum", 0.9}, {"nesterov", true}, {"weight_decay", 0.1}}),
@@ -202,9 +233,9 @@ TEST_CASE("an element's bits do not depend on its place, on the cores or on its 
     for (std::uint64_t step = 1; step <= 5; ++step) {
       whole.gradient = cut.gradient = normal_values(elements, 1.0f, static_cast<unsigned>(step));
       part.gradient.assign(whole.gradient.begin() + 5, whole.gradient.begin() + 12);
-      whole.update(*optimizer, serial, step, 0.01);
-      cut.update(*optimizer, cutting, step, 0.01);
-      part.update(*optimizer, serial, step, 0.01);
+      whole.update(*optimizer, step, 0.01);
+      cut.update(*optimizer, step, 0.01, cut_queue);
+      part.update(*optimizer, step, 0.01);
     }
     CHECK(same_bits(whole.values, cut.values));
     CHECK(same_bits(part.values, std::span(whole.values).subspan(5, 7)));
@@ -213,20 +244,35 @@ TEST_CASE("an element's bits do not depend on its place, on the cores or on its 
 }
 
 TEST_CASE("NaN in a gradient reaches the parameter") {
-  SerialQueue queue;
   for (const char* name : {"sgd", "adam", "adamw"}) {
     const auto optimizer = make(name);
     Parameter parameter({1.0f, 2.0f}, *optimizer);
     parameter.gradient = {not_a_number, 0.0f};
-    parameter.update(*optimizer, queue, 1, 0.1);
+    parameter.update(*optimizer, 1, 0.1);
     CHECK(parameter.values[0] != parameter.values[0]);
     CHECK(std::isfinite(parameter.values[1]));
   }
 }
 
-TEST_CASE("a kind of device without code is refused, by name") {
-  for (const char* name : {"sgd", "adam", "adamw"}) {
-    const std::string message = std::string(name) + " has no code for this kind of device";
-    CHECK_THROWS_WITH_AS(make(name)->update(DeviceKind::cuda, {}), message.c_str(), std::logic_error);
+TEST_CASE("many parameters in one call get what each gets alone") {
+  const auto optimizers = {make("sgd"), make("sgd", {{"momentum", 0.9}}), make("adam", {{"weight_decay", 0.1}})};
+  for (const auto& optimizer : optimizers) {
+    std::vector<Parameter> together, alone;
+    for (unsigned i = 0; i < 101; ++i) {
+      together.emplace_back(normal_values(1 + 37 * i % 700, 1.0f, i), *optimizer);
+      together.back().gradient = normal_values(together.back().values.size(), 1.0f, 1000 + i);
+    }
+    alone = together;
+    std::vector<Parameter*> all;
+    for (Parameter& parameter : together) all.push_back(&parameter);
+    for (std::uint64_t step = 1; step <= 2; ++step) {
+      Parameter::update_all(all, *optimizer, step, 0.01);
+      for (Parameter& parameter : alone) parameter.update(*optimizer, step, 0.01);
+    }
+    for (std::size_t i = 0; i < alone.size(); ++i) {
+      CHECK(same_bits(together[i].values, alone[i].values));
+      for (std::size_t state = 0; state < alone[i].states.size(); ++state)
+        CHECK(same_bits(together[i].states[state], alone[i].states[state]));
+    }
   }
 }

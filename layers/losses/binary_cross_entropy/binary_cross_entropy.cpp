@@ -1,6 +1,5 @@
-#include <cmath>
+#include "layers/losses/binary_cross_entropy/binary_cross_entropy.h"
 
-#include "layers/losses/rows.h"
 #include "layers/registry.h"
 
 namespace lenet_flow {
@@ -8,14 +7,6 @@ namespace {
 
 constexpr const char* name = "binary_cross_entropy";
 
-/// log(1 + e^x), without overflow.
-double softplus(double x) { return (x < 0 ? 0.0 : x) + std::log1p(std::exp(-std::abs(x))); }
-/// 1 / (1 + e^-x).
-double logistic(double x) { return 1.0 / (1.0 + std::exp(-x)); }
-
-/// For a logit z and p = 1 / (1 + e^-z): -log p for class 1 and -log(1 - p) for class 0, which are softplus(-z) and
-/// softplus(z) (PyTorch's BCEWithLogitsLoss). d/dz = p - label. In double precision. Class 1 is predicted where
-/// p >= 0.5, that is z >= 0.
 class BinaryCrossEntropy final : public Loss {
  public:
   std::string mismatch(const Shape& output, std::int64_t classes) const override {
@@ -28,14 +19,9 @@ class BinaryCrossEntropy final : public Loss {
   }
 
   void run(DeviceKind kind, const LossCall& call) const override {
-    const auto batch = static_cast<double>(call.batch_images);
-    for_each_row(kind, call, name, [&](const LossRow& row, std::int32_t& predicted) {
-      const double z = row.output[0];
-      predicted = z >= 0 ? 1 : 0;
-      const bool second = row.label == 1;
-      if (!row.gradient.empty()) row.gradient[0] = static_cast<float>((second ? -logistic(-z) : logistic(z)) / batch);
-      return softplus(second ? -z : z);
-    });
+    const BinaryCrossEntropyRule rule{static_cast<double>(call.batch_images)};
+    if (kind == DeviceKind::cuda) return require_cuda(run_binary_cross_entropy_cuda, name)(call, rule);
+    run_rows(call, rule);
   }
 
   void probabilities(std::span<const float> output, std::span<float> probabilities) const override {

@@ -1,3 +1,5 @@
+#include "layers/optimizers/sgd/sgd.h"
+
 #include "layers/optimizers/common.h"
 #include "layers/registry.h"
 
@@ -6,31 +8,15 @@ namespace {
 
 constexpr const char* name = "sgd";
 
-/// The numbers of an update that are the same for all elements. Passed by value, so that no store into a parameter can
-/// change them and the loop goes into vectors.
-struct Factors {
-  float learning_rate, momentum, weight_decay;
-  bool nesterov;
-};
-
-void descend(float* w, const float* gradient, std::int64_t count, Factors by) {
-  for (std::int64_t i = 0; i < count; ++i) {
-    const float g = by.weight_decay != 0 ? gradient[i] + by.weight_decay * w[i] : gradient[i];
-    w[i] -= by.learning_rate * g;
-  }
+/// The rule comes by value, so that no store into a parameter can change it and the loops go into vectors.
+void descend(float* w, const float* gradient, std::int64_t count, SgdRule by) {
+  for (std::int64_t i = 0; i < count; ++i) by.step(w[i], gradient[i]);
 }
 
-void descend(float* w, const float* gradient, float* v, std::int64_t count, Factors by) {
-  for (std::int64_t i = 0; i < count; ++i) {
-    const float g = by.weight_decay != 0 ? gradient[i] + by.weight_decay * w[i] : gradient[i];
-    v[i] = by.momentum * v[i] + g;
-    w[i] -= by.learning_rate * (by.nesterov ? g + by.momentum * v[i] : v[i]);
-  }
+void descend(float* w, const float* gradient, float* v, std::int64_t count, SgdRule by) {
+  for (std::int64_t i = 0; i < count; ++i) by.step(w[i], gradient[i], v[i]);
 }
 
-/// Stochastic gradient descent as torch.optim.SGD (dampening 0), for a parameter w with gradient g:
-///   g += weight_decay w;  v = momentum v + g;  w -= learning_rate (nesterov ? g + momentum v : v)
-/// v starts at zero, so the first v is g. Without momentum there is no v: w -= learning_rate g.
 class Sgd final : public Optimizer {
  public:
   explicit Sgd(const Attributes& attributes)
@@ -48,16 +34,19 @@ class Sgd final : public Optimizer {
     return 2 + (weight_decay_ != 0 ? 2 : 0) + (momentum_ != 0 ? 2 + (nesterov_ ? 2 : 0) : 0);
   }
 
-  void update(DeviceKind kind, const UpdateCall& call) const override {
-    const Factors by{static_cast<float>(call.learning_rate), momentum_, weight_decay_, nesterov_};
-    for_each_part(kind, call, name, [&](std::int64_t begin, std::int64_t end) {
-      float* w = call.parameter.data + begin;
-      const float* g = call.gradient.data + begin;
-      if (momentum_ != 0)
-        descend(w, g, call.states[0].data + begin, end - begin, by);
-      else
-        descend(w, g, end - begin, by);
-    });
+  void update_all(DeviceKind kind, std::span<const UpdateCall> calls) const override {
+    if (calls.empty()) return;
+    const SgdRule by{static_cast<float>(calls[0].learning_rate), momentum_, weight_decay_, nesterov_};
+    if (kind == DeviceKind::cuda) return require_cuda(update_sgd_cuda, name)(calls, by);
+    for (const UpdateCall& call : calls)
+      for_each_part(call, [&](std::int64_t begin, std::int64_t end) {
+        float* w = call.parameter.data + begin;
+        const float* g = call.gradient.data + begin;
+        if (momentum_ != 0)
+          descend(w, g, call.states[0].data + begin, end - begin, by);
+        else
+          descend(w, g, end - begin, by);
+      });
   }
 
  private:
