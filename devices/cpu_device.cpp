@@ -118,11 +118,11 @@ void CpuDevice::write_bytes(std::span<const std::byte> from, std::byte* to) { st
 
 void CpuDevice::read_bytes(const std::byte* from, std::span<std::byte> to) { std::copy_n(from, to.size(), to.begin()); }
 
-void CpuDevice::accumulate(const float* from, float* to, std::int64_t floats, bool first) {
+void CpuDevice::accumulate(WorkQueue& queue, const float* from, float* to, std::int64_t floats, bool first) {
   constexpr std::int64_t grain = 16384;
   using Floats = Eigen::Map<Eigen::ArrayXf>;
   using ConstantFloats = Eigen::Map<const Eigen::ArrayXf>;
-  queue_->parallel_for(floats, grain, [&](std::int64_t begin, std::int64_t end, int) {
+  static_cast<CpuQueue&>(queue).parallel_for(floats, grain, [&](std::int64_t begin, std::int64_t end, int) {
     const ConstantFloats more(from + begin, end - begin);
     Floats sum(to + begin, end - begin);
     if (first)

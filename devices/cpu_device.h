@@ -32,7 +32,7 @@ class CpuDevice final : public Device {
   void read_parameter(const ParameterView& from, std::span<float> to) override;
   void write_bytes(std::span<const std::byte> from, std::byte* to) override;
   void read_bytes(const std::byte* from, std::span<std::byte> to) override;
-  void accumulate(const float* from, float* to, std::int64_t floats, bool first) override;
+  void accumulate(WorkQueue& queue, const float* from, float* to, std::int64_t floats, bool first) override;
 
  private:
   class Queue;

@@ -58,8 +58,9 @@ class Device {
   virtual void read_bytes(const std::byte* from, std::span<std::byte> to) = 0;
 
   /// to[i] += from[i] for `floats` floats of this device's memory; where `first`, to[i] = from[i]. Elementwise, so
-  /// it works on any layout. Done when a kernel put on this device's queue now would be: on a CPU when it returns.
-  virtual void accumulate(const float* from, float* to, std::int64_t floats, bool first) = 0;
+  /// it works on any layout. Done when a kernel put on `queue` (one of this device's) now would be: on a CPU when it
+  /// returns.
+  virtual void accumulate(WorkQueue& queue, const float* from, float* to, std::int64_t floats, bool first) = 0;
 
  protected:
   void count_allocation(std::size_t bytes) {
@@ -71,5 +72,10 @@ class Device {
   std::string name_;
   std::size_t allocated_bytes_ = 0, allocations_ = 0;
 };
+
+/// Whether kernels of either device can read and write the other's tensors.
+inline bool share_memory(const Device& a, const Device& b) {
+  return &a == &b || (a.kind() == DeviceKind::cpu && b.kind() == DeviceKind::cpu);
+}
 
 }  // namespace lenet_flow

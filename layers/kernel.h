@@ -82,6 +82,8 @@ class Kernel {
     (void)images;
     return 0;
   }
+  /// Whether a call depends on facts.epoch.
+  virtual bool draws_random_numbers() const { return false; }
   /// Floats that a micro-batch keeps from forward to the batch's update, for fold_statistics().
   virtual std::int64_t statistics_floats() const { return 0; }
 

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/pipeline/async_flow.h"
 #include "engine/pipeline/gate.h"
 #include "engine/pipeline/stage_runner.h"
 #include "engine/pipeline/token_rules.h"
@@ -48,8 +49,14 @@ class GateTable {
 /// The nodes of one kind of action of one unit.
 class ActionChain {
  public:
-  ActionChain(RunState& state, flow::graph& graph, const GateTable& gates, int unit, ActionKind kind)
-      : state_(state), gates_(gates), runner_(state, unit), kind_(kind), gate_(state, runner_.unit(), kind) {
+  /// `async`: of an asynchronous device, else null.
+  ActionChain(RunState& state, flow::graph& graph, const GateTable& gates, AsyncFlow* async, int unit, ActionKind kind)
+      : state_(state),
+        gates_(gates),
+        async_(async),
+        runner_(state, unit),
+        kind_(kind),
+        gate_(state, runner_.unit(), kind) {
     gate_node_ = std::make_unique<GateNode>(graph, flow::serial,
                                             [this](const Token& token, GateNode::output_ports_type& ports) noexcept {
                                               Work work{token.micro_batch, {}};
@@ -57,13 +64,21 @@ class ActionChain {
                                             });
     for (int step = 0; step < runner_.steps(kind); ++step)
       layers_.push_back(std::make_unique<LayerNode>(graph, flow::serial, [this, step](const Work& work) {
-        if (step == 0) runner_.begin(kind_, work.micro_batch, work.arrivals);
-        runner_.step(kind_, step, work.micro_batch);
+        if (async_) {
+          if (step == 0) async_->begin(runner_, kind_, work.micro_batch, work.arrivals);
+          async_->step(runner_, kind_, step, work.micro_batch);
+        } else {
+          if (step == 0) runner_.begin(kind_, work.micro_batch, work.arrivals);
+          runner_.step(kind_, step, work.micro_batch);
+        }
         return work;
       }));
-    end_node_ = std::make_unique<EndNode>(
-        graph, flow::serial,
-        [this](const Work& work, EndNode::output_ports_type& ports) noexcept { end(work, std::get<0>(ports)); });
+    end_node_ = std::make_unique<EndNode>(graph, flow::serial,
+                                          [this](const Work& work, EndNode::output_ports_type& ports) noexcept {
+                                            const Token done = async_ ? submit(work) : end(work);
+                                            if (!async_ || !async_->full()) std::get<0>(ports).try_put(done);
+                                            if (!async_) runner_.ended(kind_, work.micro_batch);
+                                          });
     flow::make_edge(flow::output_port<0>(*gate_node_), *layers_.front());
     for (std::size_t i = 0; i + 1 < layers_.size(); ++i) flow::make_edge(*layers_[i], *layers_[i + 1]);
     flow::make_edge(*layers_.back(), *end_node_);
@@ -74,26 +89,62 @@ class ActionChain {
   TokenGate& gate() { return gate_; }
   int stage() { return runner_.unit().stage; }
   ActionKind kind() const { return kind_; }
+  const StageRunner& runner() const { return runner_; }
+
+  /// An action of an asynchronous device has ended there: other devices may know.
+  Token ended(const AsyncFlow::Submitted& action, Nanoseconds end) {
+    send_tokens(state_, runner_.unit(), kind_, action.micro_batch, end, [&](const Token& token) {
+      if (!stays(token) && !async_->given(action, token)) send_away(token);
+    });
+    runner_.ended(kind_, action.micro_batch);
+    return done(action.micro_batch, end);
+  }
 
  private:
-  /// A token goes to its gate on this device, or to the device that it is for; then the order hears.
-  template <typename Port>
-  void end(const Work& work, Port& order) {
+  /// A token goes to its gate on this device, or to the device that it is for. Returns what the order hears.
+  Token end(const Work& work) {
     const Nanoseconds now = runner_.end(kind_, work.micro_batch);
-    const UnitState& unit = runner_.unit();
-    send_tokens(state_, unit, kind_, work.micro_batch, now, [&](Token token) {
-      token.arrives = state_.arrival(token);
-      if (state_.device_of(token.stage, token.kind, token.micro_batch) != unit.device)
-        state_.post(token);
-      else if (!state_.on_send || state_.on_send(token))
-        gates_.send(token);
+    send_tokens(state_, runner_.unit(), kind_, work.micro_batch, now, [&](const Token& token) {
+      if (stays(token))
+        send_here(token);
+      else
+        send_away(token);
     });
-    order.try_put(Token{work.micro_batch, now, unit.stage, unit.stage, kind_, Cause::done});
-    runner_.ended(kind_, work.micro_batch);
+    return done(work.micro_batch, now);
+  }
+
+  /// The same where the action now begins on an asynchronous device.
+  Token submit(const Work& work) {
+    async_->submit();
+    const Nanoseconds now = steady_now();
+    send_tokens(state_, runner_.unit(), kind_, work.micro_batch, now, [&](const Token& token) {
+      if (stays(token))
+        send_here(token);
+      else
+        async_->give(token);
+    });
+    return done(work.micro_batch, now);
+  }
+
+  bool stays(const Token& token) const {
+    return state_.device_of(token.stage, token.kind, token.micro_batch) == runner_.unit().device;
+  }
+  void send_here(Token token) const {
+    token.arrives = state_.arrival(token);
+    if (!state_.on_send || state_.on_send(token)) gates_.send(token);
+  }
+  void send_away(Token token) const {
+    token.arrives = state_.arrival(token);
+    state_.post(token);
+  }
+  Token done(std::int64_t micro_batch, Nanoseconds now) const {
+    const UnitState& unit = runner_.unit();
+    return {micro_batch, now, unit.stage, unit.stage, kind_, Cause::done};
   }
 
   RunState& state_;
   const GateTable& gates_;
+  AsyncFlow* async_;
   StageRunner runner_;
   ActionKind kind_;
   TokenGate gate_;
@@ -118,7 +169,7 @@ class OrderWalk {
     }
     DeviceTurn& turn = *state_.turns[device_];
     if (batch_ == lists) {
-      turn.stage.store(-1, std::memory_order_relaxed);
+      turn.next.set(-1, ActionKind::forward, 0);
       return false;
     }
     const Action& action = list()[position_++];
@@ -126,9 +177,7 @@ class OrderWalk {
     if (!whole_pass)
       token.micro_batch =
           action.kind == ActionKind::update ? batch_ : batch_ * cut.micro_batches() + action.micro_batch;
-    turn.kind.store(action.kind, std::memory_order_relaxed);
-    turn.micro_batch.store(token.micro_batch, std::memory_order_relaxed);
-    turn.stage.store(action.stage, std::memory_order_relaxed);
+    turn.next.set(action.stage, action.kind, token.micro_batch);
     return true;
   }
   void reset() {
@@ -155,6 +204,8 @@ constexpr ActionKind kinds[] = {ActionKind::forward, ActionKind::backward, Actio
 struct DeviceFlow::Nodes {
   Nodes(RunState& shared, int number)
       : state(shared), device(number), walk(shared, number), gates(shared.stages.size()) {
+    if (shared.devices[static_cast<std::size_t>(number)]->kind() != DeviceKind::cpu)
+      async = std::make_unique<AsyncFlow>(shared, number);
     order = std::make_unique<OrderNode>(graph, flow::serial, [this](const Token& token) noexcept {
       Token turn;
       if (walk.next(token, turn)) gates.send(turn);
@@ -163,7 +214,8 @@ struct DeviceFlow::Nodes {
     for (std::size_t unit = 0; unit < state.units.size(); ++unit)
       if (state.units[unit]->device == device)
         for (const ActionKind kind : kinds)
-          chains.push_back(std::make_unique<ActionChain>(state, graph, gates, static_cast<int>(unit), kind));
+          chains.push_back(
+              std::make_unique<ActionChain>(state, graph, gates, async.get(), static_cast<int>(unit), kind));
     for (const auto& chain : chains) {
       gates.add(chain->stage(), chain->kind(), chain->gate_node());
       flow::make_edge(flow::output_port<0>(chain->end_node()), *order);
@@ -175,6 +227,7 @@ struct DeviceFlow::Nodes {
   flow::graph graph;
   OrderWalk walk;
   GateTable gates;
+  std::unique_ptr<AsyncFlow> async;  ///< null on a CPU
   std::unique_ptr<OrderNode> order;
   std::vector<std::unique_ptr<ActionChain>> chains;
 };
@@ -187,23 +240,40 @@ void DeviceFlow::deliver(std::span<const Token> tokens) {
   for (const Token& token : tokens) {
     if (token.cause == Cause::begin_pass) {
       nodes_->walk.reset();
+      if (nodes_->async) nodes_->async->begin_pass();
       for (const auto& chain : nodes_->chains) chain->gate().reset();
       nodes_->order->try_put(token);
       continue;
     }
-    nodes_->gates.send(token);
+    if (!nodes_->async || !nodes_->async->take(token)) nodes_->gates.send(token);
   }
   nodes_->graph.wait_for_all();
 }
 
+Looked DeviceFlow::look() {
+  if (!nodes_->async) return Looked::idle;
+  AsyncFlow& async = *nodes_->async;
+  const auto ended = [&](const AsyncFlow::Submitted& action, Nanoseconds end) {
+    for (const auto& chain : nodes_->chains) {
+      if (&chain->runner() != action.runner) continue;
+      const Token done = chain->ended(action, end);
+      // Its turn waits for this one to end.
+      if (async.was_full()) nodes_->order->try_put(done);
+    }
+  };
+  const Looked looked = async.poll(ended, [&](const Token& token) { nodes_->gates.send(token); });
+  if (looked == Looked::moved) nodes_->graph.wait_for_all();
+  return looked;
+}
+
 std::vector<std::string> DeviceFlow::missing() const {
   const DeviceTurn& turn = *nodes_->state.turns[static_cast<std::size_t>(nodes_->device)];
-  const int stage = turn.stage.load(std::memory_order_relaxed);
-  const ActionKind kind = turn.kind.load(std::memory_order_relaxed);
+  const int stage = turn.next.stage.load(std::memory_order_relaxed);
+  const ActionKind kind = turn.next.kind.load(std::memory_order_relaxed);
   if (stage < 0 || turn.running_since.load(std::memory_order_relaxed) != 0) return {};
   for (const auto& chain : nodes_->chains)
     if (chain->stage() == stage && chain->kind() == kind)
-      return chain->gate().missing(turn.micro_batch.load(std::memory_order_relaxed));
+      return chain->gate().missing(turn.next.micro_batch.load(std::memory_order_relaxed));
   return {};
 }
 

@@ -7,6 +7,7 @@
 #include <numeric>
 #include <set>
 
+#include "devices/async_device.h"
 #include "devices/cpu_device.h"
 #include "devices/machine.h"
 
@@ -76,17 +77,30 @@ DeviceSet::DeviceSet(const GraphFile& file, std::vector<std::string>& warnings) 
       if (names_cores != listed) continue;
       if (const auto known = index_of_.find(place.name); known != index_of_.end())
         index_of_[entry.name] = known->second;
-      else
+      else if (!place_on_gpu(place))
         place_on_cpu(place, file, results_[i], warnings);
-      const auto* cpu =
-          dynamic_cast<const CpuDevice*>(devices_[static_cast<std::size_t>(index_of_.at(place.name))].get());
+      const Device& device = *devices_[static_cast<std::size_t>(index_of_.at(place.name))];
       index_of_[entry.name] = index_of_.at(place.name);
-      results_[i].used = cpu->description();
-      results_[i].cores = cpu->cores();
+      results_[i].used = device.description();
+      if (const auto* cpu = dynamic_cast<const CpuDevice*>(&device))
+        results_[i].cores = cpu->cores();
+      else
+        results_[i].index = place.mapped_to.empty() ? place.index : 0;
       if (!entry.mapped_to.empty()) results_[i].why = "--map " + entry.name + "=" + entry.mapped_to;
     }
   }
   share_turns(warnings);
+}
+
+/// False where the entry asks for no GPU, or for one that is not there.
+bool DeviceSet::place_on_gpu(const DeviceEntry& entry) {
+  const bool mapped = entry.mapped_to == "cuda";
+  if (!mapped && (!entry.mapped_to.empty() || entry.kind != DeviceKind::cuda)) return false;
+  const int gpu = mapped ? 0 : entry.index;
+  if (!count_cuda_devices || gpu >= count_cuda_devices()) return false;
+  index_of_[entry.name] = size();
+  devices_.push_back(open_cuda_device(entry.name, gpu));
+  return true;
 }
 
 void DeviceSet::place_on_cpu(const DeviceEntry& entry, const GraphFile& file, DeviceResult& result,
@@ -151,7 +165,10 @@ std::vector<int> DeviceSet::allot_cores(int count) {
 void DeviceSet::share_turns(std::vector<std::string>& warnings) {
   std::vector<std::size_t> group(devices_.size());
   std::iota(group.begin(), group.end(), std::size_t{0});
-  const auto cores = [&](std::size_t i) { return static_cast<const CpuDevice&>(*devices_[i]).cores(); };
+  const auto cores = [&](std::size_t i) {
+    const auto* cpu = dynamic_cast<const CpuDevice*>(devices_[i].get());
+    return cpu ? cpu->cores() : std::vector<int>();
+  };
   for (std::size_t a = 0; a < devices_.size(); ++a) {
     for (std::size_t b = a + 1; b < devices_.size(); ++b) {
       const auto mine = cores(a), theirs = cores(b);

@@ -47,6 +47,7 @@ class DeviceSet {
   std::vector<DeviceResult> results() const;
 
  private:
+  bool place_on_gpu(const DeviceEntry& entry);
   void place_on_cpu(const DeviceEntry& entry, const GraphFile& file, DeviceResult& result,
                     std::vector<std::string>& warnings);
   std::vector<int> allot_cores(int count);

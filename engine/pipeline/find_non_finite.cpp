@@ -5,6 +5,7 @@
 
 #include "engine/pipeline/pipeline.h"
 #include "engine/pipeline/reader.h"
+#include "engine/pipeline/transfers.h"
 
 namespace lenet_flow {
 namespace {
@@ -29,6 +30,25 @@ void set_micro_batch(const PassRequest& request, std::int64_t batch, int index, 
   for (const std::uint32_t sample : samples) micro_batch.labels.push_back(request.source->label(sample));
 }
 
+/// Waits for what the worker put on its device.
+void finish(const StageWorker& worker) {
+  Device& device = worker.memory().device();
+  if (device.kind() != DeviceKind::cpu) static_cast<AsyncDevice&>(device).finish(worker.queue());
+}
+
+/// Brings a stage what stages in other memory have written for it.
+void copy_inputs(const RunState& state, int stage, const MicroBatch& micro_batch) {
+  for (const int from : state.stage(stage).from)
+    for_each_copy(state, micro_batch, Token{micro_batch.number, 0, stage, from, ActionKind::forward, Cause::input},
+                  [&](const float* at, float* to, std::int64_t floats) {
+                    Device& here = state.unit(stage, micro_batch.index).worker.memory().device();
+                    Device& there = state.unit(from, micro_batch.index).worker.memory().device();
+                    auto& device = static_cast<AsyncDevice&>(here.kind() != DeviceKind::cpu ? here : there);
+                    device.copy(device.copies_in(), at, to, floats);
+                    device.finish(device.copies_in());
+                  });
+}
+
 /// Runs a stage forward, layer by layer. Returns what first gave numbers that are not finite, or an empty text.
 std::string first_non_finite(StageWorker& worker, const MicroBatch& micro_batch, const PassFacts& facts) {
   std::vector<float> values;
@@ -38,13 +58,16 @@ std::string first_non_finite(StageWorker& worker, const MicroBatch& micro_batch,
     if (worker.reads_network_input()) worker.take_pixels(micro_batch);
     for (int position = 0; position < worker.layers() && found.empty(); ++position) {
       worker.forward(position, micro_batch, facts.mode, facts.epoch);
+      finish(worker);
       values.resize(static_cast<std::size_t>(micro_batch.images * worker.layer(position).output_shape.elements()));
       worker.read_output(position, micro_batch, values);
       if (!all_finite(values)) found = fmt::format("layer '{}'", worker.layer(position).name);
     }
     if (!found.empty() || !worker.has_loss()) return;
     std::vector<std::int32_t> predicted(static_cast<std::size_t>(micro_batch.images));
-    if (!std::isfinite(worker.loss(micro_batch, facts.mode, predicted).sum))
+    worker.loss(micro_batch, facts.mode);
+    finish(worker);
+    if (!std::isfinite(worker.loss_values(micro_batch, predicted).sum))
       found = "the loss itself, of outputs that are finite but very large,";
   });
   return found;
@@ -60,6 +83,14 @@ std::string Pipeline::find_non_finite(const PassRequest& request, std::int64_t b
   state_.lanes.clear();
   const BatchCut& cut = request.facts.cut;
   const std::string place = request.facts.batch_text(batch);
+  for (const auto& unit : state_.units)
+    if (unit->worker.has_loss() && unit->asynchronous())
+      return fmt::format(
+          "the loss is not a finite number in {}; device '{}' has gone on to later batches before that was known: run "
+          "on "
+          "CPU devices (--map {}=cpu) to be told which layer's output it was",
+          place, unit->worker.memory().device().name(),
+          network_.stages[static_cast<std::size_t>(unit->stage)].devices[static_cast<std::size_t>(unit->replica)]);
   for (const NamedTensor& tensor : parameters(false))
     if (!all_finite(tensor.values))
       return fmt::format(
@@ -81,6 +112,7 @@ std::string Pipeline::find_non_finite(const PassRequest& request, std::int64_t b
     }
     for (std::size_t number = 0; number < state_.stages.size(); ++number) {
       StageWorker& worker = state_.unit(static_cast<int>(number), index).worker;
+      copy_inputs(state_, static_cast<int>(number), micro_batch);
       const std::string found = first_non_finite(worker, micro_batch, request.facts);
       if (!found.empty())
         return fmt::format("the loss is not a finite number: it first went wrong in {} (stage '{}', device '{}'), {}",

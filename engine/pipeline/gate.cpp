@@ -64,7 +64,10 @@ bool TokenGate::add(const Token& token, Arrivals& arrivals) {
       set(gathered.inputs), came(gathered.arrivals.input);
       if (token.arrives > gathered.arrivals.transfer.time) gathered.arrivals.transfer = {token.arrives, token.from};
       break;
-    case Cause::pixels: gathered.pixels.store(true, relaxed), came(gathered.arrivals.input); break;
+    case Cause::pixels:
+      gathered.pixels.store(true, relaxed), came(gathered.arrivals.input);
+      if (token.arrives > gathered.arrivals.transfer.time) gathered.arrivals.transfer = {token.arrives, token.from};
+      break;
     case Cause::room: set(gathered.rooms), came(gathered.arrivals.room); break;
     case Cause::slot: set(gathered.slots), came(gathered.arrivals.room); break;
     case Cause::credit: gathered.credit.store(true, relaxed), came(gathered.arrivals.credit); break;

@@ -1,6 +1,8 @@
 #include "engine/pipeline/lane.h"
 
+#include <chrono>
 #include <future>
+#include <thread>
 #include <utility>
 
 namespace lenet_flow {
@@ -55,15 +57,31 @@ void Lane::post(const Token& token) {
 void Lane::run(const Handler& handler) {
   std::vector<Token> tokens;
   tokens.reserve(1024);
-  while (wait_for_tokens(tokens)) handler(tokens);
+  while (wait_for_tokens(handler, tokens)) handler.deliver(tokens);
 }
 
-bool Lane::wait_for_tokens(std::vector<Token>& tokens) {
+/// Until there are tokens, or nothing to look out for in the next moment.
+void Lane::look_out(const Handler& handler) {
+  constexpr Nanoseconds patience = 200'000, nap = 20'000;
+  if (!handler.look && has_tokens_.load(std::memory_order_acquire)) return;
+  Nanoseconds moved = steady_now();
+  do {
+    const Looked looked = handler.look ? handler.look() : Looked::idle;
+    const Nanoseconds now = steady_now();
+    if (looked == Looked::moved)
+      moved = now;
+    else if (looked == Looked::waiting && now - moved > patience)
+      std::this_thread::sleep_for(std::chrono::nanoseconds(nap));
+    else if (looked == Looked::idle && now - moved >= spin_)
+      return;
+    else
+      pause_a_moment();
+  } while (!has_tokens_.load(std::memory_order_acquire));
+}
+
+bool Lane::wait_for_tokens(const Handler& handler, std::vector<Token>& tokens) {
   tokens.clear();
-  if (spin_ > 0) {
-    const Nanoseconds until = steady_now() + spin_;
-    while (!has_tokens_.load(std::memory_order_acquire) && steady_now() < until) pause_a_moment();
-  }
+  look_out(handler);
   std::unique_lock lock(mutex_);
   const auto filled = [this] { return !inbox_.empty() || closing_; };
   if (!filled()) {

@@ -38,7 +38,15 @@ struct Token {
   int from = -1;  ///< the stage that sent it, where the cause says so
   ActionKind kind = ActionKind::forward;
   Cause cause = Cause::input;
+  std::int64_t of = -1;     ///< gradients: the micro-batch of the pass whose they are
   Nanoseconds arrives = 0;  ///< over a link that takes time of its own: when; else 0
+};
+
+/// What a look at an asynchronous device found.
+enum class Looked {
+  idle,     ///< it has nothing to do
+  waiting,  ///< it works, and nothing has ended
+  moved,    ///< something has ended
 };
 
 /// The host thread of one device and its inbox. The thread hands what comes in to a handler, spins for a moment when
@@ -48,7 +56,12 @@ class Lane {
   /// `open` runs first on the thread, inside the device's arena, and gives the handler: a flow graph that is made
   /// there works there. Exceptions of `open` come out of this constructor. `spin`: before it sleeps; 0 where cores are
   /// shared.
-  using Handler = std::function<void(std::span<const Token>)>;
+  struct Handler {
+    std::function<void(std::span<const Token>)> deliver;
+    /// Of an asynchronous device: looks whether what it was given has ended, and sees to what follows. The thread goes
+    /// on looking while anything is on its way. Null elsewhere.
+    std::function<Looked()> look;
+  };
   /// `events`: takes note of when the thread sleeps.
   Lane(Device& device, const std::function<Handler()>& open, Nanoseconds spin, EventRing& events);
   ~Lane() { close(); }
@@ -64,7 +77,8 @@ class Lane {
 
  private:
   void run(const Handler& handler);
-  bool wait_for_tokens(std::vector<Token>& tokens);
+  bool wait_for_tokens(const Handler& handler, std::vector<Token>& tokens);
+  void look_out(const Handler& handler);
 
   Nanoseconds spin_;
   EventRing& events_;

@@ -85,6 +85,8 @@ Pipeline::Pipeline(const Network& network, const DeviceSet& devices, const Pipel
       threads += static_cast<const CpuQueue&>(devices.device(i).queue()).cores();
   threads_ = std::make_unique<TbbThreads>(threads);
 
+  pixels_.resize(static_cast<std::size_t>(plan_.read_ahead * std::min(options_.micro_batch, options_.batch) *
+                                          network_.input.elements()));
   name_traced();
   make_units();
   name_traced_units();
@@ -118,7 +120,12 @@ void Pipeline::name_traced_units() {
   for (const auto& unit : state_.units) {
     TracedPipeline::Unit traced{unit->stage, unit->replica, unit->device, state_.stage(unit->stage).entry, {}};
     const StageRunner runner(state_, unit->number);
-    for (int kind = 0; kind < action_kinds; ++kind)
+    // An asynchronous device is given an action as one piece.
+    for (int kind = 0; unit->asynchronous() && kind < action_kinds; ++kind)
+      traced.steps[kind].push_back(static_cast<ActionKind>(kind) == ActionKind::update
+                                       ? "update"
+                                       : traced_.stages[static_cast<std::size_t>(unit->stage)]);
+    for (int kind = 0; !unit->asynchronous() && kind < action_kinds; ++kind)
       for (int step = 0; step < runner.steps(static_cast<ActionKind>(kind)); ++step)
         traced.steps[kind].push_back(runner.step_label(static_cast<ActionKind>(kind), step));
     traced.held_bytes = unit->worker.memory().held_bytes();
@@ -136,6 +143,7 @@ void Pipeline::make_units() {
     const std::size_t bytes = plan_.workspace_bytes[static_cast<std::size_t>(i)];
     workspaces.emplace_back(bytes ? devices_.device(i).allocate(bytes) : nullptr, bytes);
     state_.turns.push_back(std::make_unique<DeviceTurn>());
+    state_.devices.push_back(&devices_.device(i));
   }
   memories_.resize(network_.stages.size());
   for (StageMemory& memory : plan_.memory) {
@@ -144,6 +152,7 @@ void Pipeline::make_units() {
     replicas.push_back(&memory);
     if (memory.replica() > 0) memory.share_parameters(*replicas[0]);
   }
+  pin_memory();
   state_.stages.resize(network_.stages.size());
   for (const StageMemory& memory : plan_.memory) {
     StageFacts& stage = state_.stages[static_cast<std::size_t>(memory.stage())];
@@ -164,6 +173,18 @@ void Pipeline::make_units() {
   state_.weight_versions = options_.weight_versions;
   state_.on_step = options_.on_step;
   state_.on_send = options_.on_send;
+}
+
+/// Lets the asynchronous devices copy from and to the memory of stages on CPU devices, and from where the reader
+/// writes.
+void Pipeline::pin_memory() {
+  AsyncDevice* device = nullptr;
+  for (int i = 0; i < devices_.size(); ++i)
+    if (devices_.device(i).kind() != DeviceKind::cpu) device = static_cast<AsyncDevice*>(&devices_.device(i));
+  if (!device) return;
+  pinned_.push_back(device->pin(std::as_writable_bytes(std::span(pixels_))));
+  for (const StageMemory& memory : plan_.memory)
+    if (memory.device().kind() == DeviceKind::cpu) pinned_.push_back(device->pin(memory.block()));
 }
 
 /// Gives units and links the delays that are asked for.
@@ -187,7 +208,6 @@ void Pipeline::inject_delays() {
 /// What travels beside the tensors: enough entries for all that can be on its way.
 void Pipeline::make_ring() {
   const std::int64_t images = std::min(options_.micro_batch, options_.batch);
-  pixels_.resize(static_cast<std::size_t>(plan_.read_ahead * images * network_.input.elements()));
   int entries = plan_.read_ahead + std::max(plan_.limits.in_flight, plan_.inference_limits.in_flight);
   for (const StageFacts& stage : state_.stages)
     entries += stage.share.replicas * std::max(stage.slots.activations, stage.slots.outputs);
@@ -214,7 +234,9 @@ void Pipeline::open_lanes() {
     const auto open = [this, i] {
       const auto flow = std::make_shared<DeviceFlow>(state_, i);
       state_.flows[static_cast<std::size_t>(i)] = flow.get();
-      return [flow](std::span<const Token> tokens) { flow->deliver(tokens); };
+      Lane::Handler handler{[flow](std::span<const Token> tokens) { flow->deliver(tokens); }, nullptr};
+      if (devices_.device(i).kind() != DeviceKind::cpu) handler.look = [flow] { return flow->look(); };
+      return handler;
     };
     state_.lanes.push_back(std::make_unique<Lane>(devices_.device(i), open, devices_.turn(i) ? 0 : spin_before_sleep,
                                                   collector_->ring(i)));
@@ -296,7 +318,23 @@ void Pipeline::begin_pass(const PassRequest& request) {
     unit->last_batch = -1;
     unit->worker.begin_pass(options_.weight_versions);
   }
+  share_parameters();
   for (const auto& entry : state_.ring) entry->readers_left = entry->stages_left = 0;
+}
+
+/// Gives replicas with parameters of their own those of the first.
+void Pipeline::share_parameters() {
+  std::vector<float> values;
+  for (const StageMemory& memory : plan_.memory) {
+    if (memory.replica() == 0 || !memory.owns_parameters()) continue;
+    const StageMemory& first = *memories_[static_cast<std::size_t>(memory.stage())][0];
+    values.resize(memory.parameters().size());
+    const auto view = [&](const StageMemory& of) {
+      return ParameterView{of.parameters().data(), static_cast<std::int64_t>(of.parameters().size())};
+    };
+    first.device().read_parameter(view(first), values);
+    memory.device().write_parameter(values, view(memory));
+  }
 }
 
 std::int64_t Pipeline::feed(const PassRequest& request) {

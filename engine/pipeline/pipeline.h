@@ -93,10 +93,12 @@ class Pipeline {
   void name_traced();
   void name_traced_units();
   void make_units();
+  void pin_memory();
   void make_ring();
   void inject_delays();
   void open_lanes();
   void begin_pass(const PassRequest& request);
+  void share_parameters();
   std::int64_t feed(const PassRequest& request);
   void feed_micro_batch(const PassRequest& request, std::int64_t number, std::int64_t batch, int index);
   void wait_until(const PassRequest& request, const std::function<bool()>& done);
@@ -119,6 +121,7 @@ class Pipeline {
   RunState state_;
   Watchdog watchdog_;
   std::vector<float> pixels_;
+  std::vector<std::unique_ptr<PinnedMemory>> pinned_;
   Nanoseconds reported_ = 0;  ///< when progress was last told
   std::unique_ptr<class Reader> reader_;
 };

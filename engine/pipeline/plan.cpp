@@ -79,6 +79,7 @@ MemoryNeeds needs_of_stage(const PipelinePlan& plan, const Network& network, int
                                : gradients_held_back(plan.schedule, plan.shape, stage) + 1;
   if (!plan.versions.empty()) needs.versions = plan.versions[static_cast<std::size_t>(stage)];
   needs.optimizer_states = optimizer ? static_cast<int>(optimizer->state_names().size()) : 0;
+  needs.ahead = std::max(plan.read_ahead, most_submitted + micro_batches);
   return needs;
 }
 
@@ -86,17 +87,23 @@ void plan_memory(PipelinePlan& plan, const Network& network, const DeviceSet& de
                  const Optimizer* optimizer) {
   plan.memory.clear();
   plan.workspace_bytes.assign(static_cast<std::size_t>(devices.size()), 0);
+  // A schedule may take a batch's micro-batches in any order: the reader must be able to have a whole one ready.
+  plan.read_ahead = std::max(4, plan.shape.micro_batches) + 4;
+  const auto placement = std::make_shared<StagePlacement>();
+  placement->slots = plan.limits.slots;
+  for (const auto& indices : plan.shape.devices_of_stage) {
+    auto& stage_devices = placement->devices.emplace_back();
+    for (const int index : indices) stage_devices.push_back(&devices.device(index));
+  }
   for (int stage = 0; stage < plan.shape.stages(); ++stage) {
     const MemoryNeeds needs = needs_of_stage(plan, network, stage, options, optimizer);
     for (int replica = 0; replica < plan.shape.replicas(stage); ++replica) {
       const int index = plan.shape.devices_of_stage[static_cast<std::size_t>(stage)][static_cast<std::size_t>(replica)];
-      plan.memory.emplace_back(network, stage, replica, needs, devices.device(index));
+      plan.memory.emplace_back(network, stage, replica, needs, placement);
       auto& workspace = plan.workspace_bytes[static_cast<std::size_t>(index)];
       workspace = std::max<std::uint64_t>(workspace, plan.memory.back().workspace_bytes());
     }
   }
-  // A schedule may take a batch's micro-batches in any order: the reader must be able to have a whole one ready.
-  plan.read_ahead = std::max(4, plan.shape.micro_batches) + 4;
   plan.reader_bytes = static_cast<std::uint64_t>(plan.read_ahead) *
                       static_cast<std::uint64_t>(std::min(options.micro_batch, options.batch)) *
                       static_cast<std::uint64_t>(network.input.elements()) * sizeof(float);
@@ -251,7 +258,7 @@ MemoryBytes bytes_without_recompute(const Network& network, const StageMemory& u
   MemoryNeeds needs = unit.needs();
   needs.recompute = false;
   keep_outputs(needs.slots);
-  return StageMemory(network, unit.stage(), unit.replica(), needs, unit.device()).bytes();
+  return StageMemory(network, unit.stage(), unit.replica(), needs, unit.shared_placement()).bytes();
 }
 
 PipelinePlan plan_pipeline(const Network& network, const DeviceSet& devices, const PipelineOptions& options,

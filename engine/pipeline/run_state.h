@@ -97,6 +97,7 @@ struct UnitState {
   std::atomic<std::int64_t> actions_done{0};            ///< in all passes
   std::atomic<Nanoseconds> slowest[action_kinds] = {};  ///< actions so far; 0: none
 
+  bool asynchronous() const { return worker.memory().device().kind() != DeviceKind::cpu; }
   bool delayed() const { return !delays.empty() || device_factor > 1; }
 };
 
@@ -107,18 +108,36 @@ struct BatchOrder {
   std::vector<int> first_forward;  ///< one a unit: the first micro-batch in its device's list, or -1
 };
 
-/// What a device is at: its turn in the schedule. Written by its host thread, read by the watchdog.
+/// What a device is at. Written by its host thread, read by the watchdog.
 struct DeviceTurn {
-  std::atomic<int> stage{-1};
-  std::atomic<ActionKind> kind{ActionKind::forward};
-  std::atomic<std::int64_t> micro_batch{0};
-  std::atomic<Nanoseconds> running_since{0};  ///< 0: the action waits
+  /// An action: the stage is -1 where there is none.
+  struct At {
+    std::atomic<int> stage{-1};
+    std::atomic<ActionKind> kind{ActionKind::forward};
+    std::atomic<std::int64_t> micro_batch{0};
+
+    void set(int to_stage, ActionKind to_kind, std::int64_t to_micro_batch) {
+      kind.store(to_kind, std::memory_order_relaxed);
+      micro_batch.store(to_micro_batch, std::memory_order_relaxed);
+      stage.store(to_stage, std::memory_order_relaxed);
+    }
+  };
+  At next;                                    ///< whose turn it is in the schedule, or was last
+  At running;                                 ///< the action that runs: of an asynchronous device the oldest
+  std::atomic<Nanoseconds> running_since{0};  ///< 0: none does
+  std::atomic<int> copies{0};                 ///< into and out of an asynchronous device that have not ended
+
+  void run(int stage, ActionKind kind, std::int64_t micro_batch, Nanoseconds since) {
+    running.set(stage, kind, micro_batch);
+    running_since.store(since, std::memory_order_relaxed);
+  }
 };
 
 /// What the devices' flow graphs, the reader and the caller of a pass share. Written by the caller between passes;
 /// during a pass only by whom the comments name.
 struct RunState {
   const Network& network;
+  std::vector<Device*> devices;
   std::vector<StageFacts> stages;
   std::vector<std::unique_ptr<UnitState>> units;
   std::vector<std::unique_ptr<Lane>> lanes;        ///< one a device

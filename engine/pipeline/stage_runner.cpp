@@ -83,18 +83,25 @@ void StageRunner::begin(ActionKind kind, std::int64_t micro_batch, const Arrival
   if (unit_.turn) unit_.turn->take();
   const Nanoseconds now = steady_now();
   unit_.step_began = now;
-  turn_.running_since.store(now, std::memory_order_relaxed);
+  turn_.run(unit_.stage, kind, micro_batch, now);
   note(EventType::begin, kind, micro_batch, now);
-  if (kind == ActionKind::forward) unit_.worker.begin_forward(state_.micro_batch(micro_batch), state_.pass.mode);
+  if (!state_.failed()) prepare(kind, micro_batch);
   if (kind == ActionKind::forward && stage_.entry && !state_.failed()) {
     unit_.worker.take_pixels(state_.micro_batch(micro_batch));
     if (state_.timed) note(EventType::transferred, kind, micro_batch, steady_now());
   }
 }
 
+void StageRunner::prepare(ActionKind kind, std::int64_t micro_batch) {
+  const MicroBatch& what = state_.micro_batch(micro_batch);
+  if (kind == ActionKind::forward) unit_.worker.begin_forward(what, state_.pass.mode);
+  if (kind == ActionKind::parameter_gradients || kind == ActionKind::backward) unit_.worker.begin_gradients(what);
+}
+
 void StageRunner::step(ActionKind kind, int step, std::int64_t micro_batch) noexcept {
   if (state_.failed()) return;
   try {
+    tell_step(kind, step, micro_batch);
     run_step(kind, step, micro_batch);
     if (unit_.delayed()) lengthen(kind, step, micro_batch);
     if (state_.timed) note(EventType::step, kind, micro_batch, steady_now(), step);
@@ -136,8 +143,11 @@ std::string StageRunner::action_text(const RunState& state, ActionKind kind, std
   return fmt::format("{} of {}{}", meaning(kind), part, state.pass.batch_text(batch));
 }
 
-/// "layer 'conv1' (stage 'conv1..pool1', device 'cpu0'), forward of micro-batch 3 of batch 12, epoch 1".
 std::string StageRunner::where(ActionKind kind, int step, std::int64_t micro_batch) const {
+  if (step < 0)
+    return fmt::format("stage '{}' on device '{}', {}",
+                       state_.network.stages[static_cast<std::size_t>(unit_.stage)].name,
+                       unit_.worker.memory().device().name(), action_text(state_, kind, micro_batch));
   const std::string_view name = step_name(kind, step);
   const bool is_layer = kind != ActionKind::update && position(kind, step) < unit_.worker.layers();
   return fmt::format("{} (stage '{}', device '{}'), {}", is_layer ? fmt::format("layer '{}'", name) : std::string(name),
@@ -145,12 +155,15 @@ std::string StageRunner::where(ActionKind kind, int step, std::int64_t micro_bat
                      unit_.worker.memory().device().name(), action_text(state_, kind, micro_batch));
 }
 
+void StageRunner::tell_step(ActionKind kind, int step, std::int64_t micro_batch) const {
+  if (!state_.on_step) return;
+  const bool update = kind == ActionKind::update;
+  state_.on_step({unit_.stage, kind, step_name(kind, step), update ? 0 : state_.pass.cut.index_of(micro_batch),
+                  batch_of(kind, micro_batch), update ? 0 : unit_.worker.version_of(state_.micro_batch(micro_batch))});
+}
+
 void StageRunner::run_step(ActionKind kind, int step, std::int64_t micro_batch) {
   const std::int64_t batch = batch_of(kind, micro_batch);
-  if (state_.on_step)
-    state_.on_step({unit_.stage, kind, step_name(kind, step),
-                    kind == ActionKind::update ? 0 : state_.pass.cut.index_of(micro_batch), batch,
-                    kind == ActionKind::update ? 0 : unit_.worker.version_of(state_.micro_batch(micro_batch))});
   StageWorker& worker = unit_.worker;
   if (kind == ActionKind::update) {
     worker.update(state_.pass.cut.micro_batches(batch), state_.pass.learning_rate(batch),
@@ -166,23 +179,33 @@ void StageRunner::run_step(ActionKind kind, int step, std::int64_t micro_batch) 
   if (kind != ActionKind::parameter_gradients) worker.input_gradients(at, what, epoch);
   if (kind != ActionKind::input_gradients) {
     worker.parameter_gradients(at, what, epoch);
-    if (at == 0) worker.fold_gradients(what);
+    if (at == 0) worker.fold_gradients();
   }
 }
 
 void StageRunner::run_loss(const MicroBatch& micro_batch) {
+  unit_.worker.loss(micro_batch, state_.pass.mode);
+  if (!unit_.asynchronous())
+    finish_loss(micro_batch);
+  else if (!state_.outputs.empty())
+    unit_.worker.fetch_output(micro_batch);
+}
+
+void StageRunner::finish_loss(const MicroBatch& micro_batch) {
   const auto first = static_cast<std::size_t>(micro_batch.first), images = static_cast<std::size_t>(micro_batch.images);
   StageWorker& worker = unit_.worker;
-  const LossValues values =
-      worker.loss(micro_batch, state_.pass.mode, std::span(state_.predicted).subspan(first, images));
+  const LossValues values = worker.loss_values(micro_batch, std::span(state_.predicted).subspan(first, images));
   if (!std::isfinite(values.sum)) {
     state_.fail({"the loss is not a finite number", nullptr, true, micro_batch.batch});
     return;
   }
   if (!state_.outputs.empty()) {
     const auto elements = static_cast<std::size_t>(worker.layer(worker.loss_position()).output_shape.elements());
-    worker.read_output(worker.loss_position(), micro_batch,
-                       std::span(state_.outputs).subspan(first * elements, images * elements));
+    const auto outputs = std::span(state_.outputs).subspan(first * elements, images * elements);
+    if (unit_.asynchronous())
+      worker.fetched_output(micro_batch, outputs);
+    else
+      worker.read_output(worker.loss_position(), micro_batch, outputs);
   }
   state_.losses[static_cast<std::size_t>(micro_batch.number)] = values;
   double before = state_.loss_done.load(std::memory_order_relaxed);
@@ -195,16 +218,35 @@ Nanoseconds StageRunner::end(ActionKind kind, std::int64_t micro_batch) {
   const Nanoseconds now = steady_now();
   note(EventType::end, kind, micro_batch, now);
   const Nanoseconds begun = turn_.running_since.load(std::memory_order_relaxed);
-  raise(unit_.slowest[static_cast<int>(kind)], std::max<Nanoseconds>(1, now - begun));
   turn_.running_since.store(0, std::memory_order_relaxed);
-  unit_.actions_done.fetch_add(1, std::memory_order_relaxed);
+  count(kind, micro_batch, now - begun, now);
   if (unit_.turn) unit_.turn->give();
+  return now;
+}
+
+void StageRunner::count(ActionKind kind, std::int64_t micro_batch, Nanoseconds took, Nanoseconds now) {
+  raise(unit_.slowest[static_cast<int>(kind)], std::max<Nanoseconds>(1, took));
+  unit_.actions_done.fetch_add(1, std::memory_order_relaxed);
   if (kind == ActionKind::update) {
     raise(state_.batch_ended[micro_batch % 8], now);
   } else if (state_.pass.mode == Mode::infer) {
     raise(state_.batch_ended[state_.pass.cut.batch_of(micro_batch) % 8], now);
   }
-  return now;
+}
+
+void StageRunner::note_async(ActionKind kind, std::int64_t micro_batch, const Arrivals& arrivals,
+                             const AsyncTimes& times) {
+  if (state_.timed) {
+    note_needs(kind, micro_batch, arrivals);
+    note(EventType::ready, kind, micro_batch, times.ready);
+    note(EventType::submitted, kind, micro_batch, times.submitted);
+    note(EventType::begin, kind, micro_batch, times.begin);
+    note(EventType::step, kind, micro_batch, times.end, 0);
+    note(EventType::end, kind, micro_batch, times.end);
+  }
+  count(kind, micro_batch, times.end - times.begin, times.end);
+  const MicroBatch& what = state_.micro_batch(micro_batch);
+  if (kind == ActionKind::forward && unit_.worker.has_loss() && !state_.failed()) finish_loss(what);
 }
 
 void StageRunner::ended(ActionKind kind, std::int64_t micro_batch) {

@@ -39,7 +39,7 @@ void send_tokens(const RunState& state, const UnitState& unit, ActionKind kind, 
   const StageFacts& stage = state.stage(unit.stage);
   const std::int64_t end = state.pass.cut.micro_batches_in_pass();
   const auto token = [&](std::int64_t number, int to, ActionKind what, Cause cause) {
-    send(Token{number, now, to, unit.stage, what, cause});
+    send(Token{number, now, to, unit.stage, what, cause, cause == Cause::gradients ? micro_batch : -1});
   };
   if (kind == ActionKind::update) {
     const std::int64_t next = micro_batch + 1;

@@ -32,8 +32,9 @@ std::int64_t Watchdog::ended() const {
 }
 
 bool Watchdog::running() const {
-  return reading(state_) || std::any_of(state_.turns.begin(), state_.turns.end(),
-                                        [](const auto& turn) { return turn->running_since.load(relaxed) != 0; });
+  return reading(state_) || std::any_of(state_.turns.begin(), state_.turns.end(), [](const auto& turn) {
+           return turn->running_since.load(relaxed) != 0 || turn->copies.load(relaxed) != 0;
+         });
 }
 
 Nanoseconds Watchdog::limit() const {
@@ -46,8 +47,8 @@ Nanoseconds Watchdog::limit() const {
       const Nanoseconds seen = unit->slowest[kind].load(relaxed);
       slowest = std::max(slowest, seen);
       first_of_its_kind = first_of_its_kind || (seen == 0 && turn.running_since.load(relaxed) != 0 &&
-                                                turn.stage.load(relaxed) == unit->stage &&
-                                                static_cast<int>(turn.kind.load(relaxed)) == kind);
+                                                turn.running.stage.load(relaxed) == unit->stage &&
+                                                static_cast<int>(turn.running.kind.load(relaxed)) == kind);
     }
   }
   return std::max(10 * slowest, first_of_its_kind ? 60 * second : second) + state_.injected_at_most;
@@ -66,7 +67,12 @@ std::string Watchdog::account(double seconds) const {
   std::string text = fmt::format("nothing has moved for {:.1f} s", seconds);
   for (std::size_t device = 0; device < state_.turns.size(); ++device) {
     const DeviceTurn& turn = *state_.turns[device];
-    const int stage = turn.stage.load(relaxed);
+    if (const int copies = turn.copies.load(relaxed); copies > 0)
+      text += fmt::format("; {} cop{} to or from device '{}' {} not ended", copies, copies == 1 ? "y" : "ies",
+                          state_.devices[device]->name(), copies == 1 ? "has" : "have");
+    const bool runs = turn.running_since.load(relaxed) != 0;
+    const DeviceTurn::At& at = runs ? turn.running : turn.next;
+    const int stage = at.stage.load(relaxed);
     if (stage < 0) continue;
     std::string name;
     for (const auto& unit : state_.units)
@@ -74,10 +80,9 @@ std::string Watchdog::account(double seconds) const {
         name = unit->worker.memory().device().name();
     text +=
         fmt::format("; stage '{}' on device '{}' ", state_.network.stages[static_cast<std::size_t>(stage)].name, name);
-    const std::string action =
-        StageRunner::action_text(state_, turn.kind.load(relaxed), turn.micro_batch.load(relaxed));
+    const std::string action = StageRunner::action_text(state_, at.kind.load(relaxed), at.micro_batch.load(relaxed));
     const auto missing = state_.flows[device]->missing();
-    if (turn.running_since.load(relaxed) != 0)
+    if (runs)
       text += fmt::format("has not ended its {}", action);
     else if (missing.empty())
       text += fmt::format("has not begun its {}, though nothing is missing", action);

@@ -127,6 +127,7 @@ void Collector::take(int number, Device& device, const Event& event) {
     case EventType::read_end: action.read.end = event.time; break;
     case EventType::ready: action.ready = event.time; break;
     case EventType::begin: action.begin = event.time; break;
+    case EventType::submitted: action.submitted = event.time; break;
     case EventType::transferred: action.transferred = event.time; break;
     case EventType::injected: action.injected += event.time; break;
     case EventType::step: device.steps.push_back({event.detail, event.time}); break;

@@ -32,6 +32,7 @@ enum class EventType : std::uint8_t {
   asleep,       ///< the host thread went to sleep: it had nothing to do
   awake,        ///< and woke up
   lost,         ///< `micro_batch` events before this one found no room
+  submitted,    ///< the action was given to an asynchronous device; `begin` is when that began it
 };
 
 /// 24 bytes: a device thread writes some ten of them an action.

@@ -48,6 +48,7 @@ struct ActionRecord {
   Arrivals arrivals;
   Nanoseconds drained = 0;            ///< see EventType::drained; 0 elsewhere
   Nanoseconds ready = 0, begin = 0;   ///< nothing missing but the cores; has them
+  Nanoseconds submitted = 0;          ///< given to an asynchronous device; 0: to none
   Nanoseconds transferred = 0;        ///< end of a copy that the action began with; 0: none
   Nanoseconds end = 0;                ///< its last step has ended
   Nanoseconds injected = 0;           ///< of that time, made on purpose

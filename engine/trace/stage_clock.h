@@ -75,7 +75,7 @@ void StageClock::add(const ActionRecord& action, bool inference, Visit&& visit) 
   wait(needs.transfer.time, StallState::transfer);
   wait(needs.order.time, StallState::contended);
   wait(action.ready, StallState::sync);
-  spend(action.begin, StallState::contended, visit);
+  spend(action.begin, action.submitted > 0 ? StallState::launch : StallState::contended, visit);
   spend(action.transferred, StallState::transfer, visit);
   spend(action.end, StallState::compute, visit);
 }

@@ -2,7 +2,7 @@
 
 #include <memory>
 
-#include "layers/cuda_code.h"
+#include "devices/cuda_code.h"
 #include "layers/kernel.h"
 #include "layers/window.h"
 

@@ -1,29 +1,15 @@
-#ifndef __CUDA_ARCH__
-#include <chrono>
-#endif
-
+#include "devices/cuda/global_timer.cuh"
 #include "devices/cuda/launch.cuh"
 #include "layers/busy/busy.h"
 
 namespace lenet_flow {
 namespace {
 
-/// Nanoseconds of a clock that goes on.
-__device__ std::int64_t nanoseconds() {
-#ifdef __CUDA_ARCH__
-  std::uint64_t now;
-  asm volatile("mov.u64 %0, %%globaltimer;" : "=l"(now));
-  return static_cast<std::int64_t>(now);
-#else
-  return std::chrono::steady_clock::now().time_since_epoch().count();
-#endif
-}
-
 /// One thread that looks at the clock until the time is over; clears `gradient` where there is one.
 __global__ void busy_wait(std::int64_t time, float* gradient) {
-  const std::int64_t end = nanoseconds() + time;
+  const std::int64_t end = global_nanoseconds() + time;
   if (gradient) *gradient = 0;
-  while (nanoseconds() < end) {
+  while (global_nanoseconds() < end) {
   }
 }
 

@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <memory>
 
-#include "layers/cuda_code.h"
+#include "devices/cuda_code.h"
 #include "layers/kernel.h"
 
 namespace lenet_flow {

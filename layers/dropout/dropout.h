@@ -4,7 +4,7 @@
 #include <memory>
 #include <string_view>
 
-#include "layers/cuda_code.h"
+#include "devices/cuda_code.h"
 #include "layers/kernel.h"
 
 namespace lenet_flow {

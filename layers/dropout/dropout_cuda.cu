@@ -43,6 +43,8 @@ class DropoutCuda final : public Kernel {
     return static_cast<std::size_t>(images * rule_.elements);
   }
 
+  bool draws_random_numbers() const override { return true; }
+
   void forward(const KernelCall& call) override {
     if (call.facts.mode == Mode::infer)
       return copy_floats(*call.queue, "dropout forward", call.inputs[0].data, call.output.data, call.output.elements());

@@ -2,8 +2,8 @@
 
 #include <memory>
 
+#include "devices/cuda_code.h"
 #include "devices/shape.h"
-#include "layers/cuda_code.h"
 #include "layers/kernel.h"
 
 namespace lenet_flow {

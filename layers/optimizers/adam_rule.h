@@ -4,8 +4,8 @@
 #include <span>
 #include <string>
 
+#include "devices/cuda_code.h"
 #include "devices/host_device.h"
-#include "layers/cuda_code.h"
 #include "layers/optimizers/common.h"
 
 namespace lenet_flow {

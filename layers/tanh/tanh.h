@@ -2,7 +2,7 @@
 
 #include <memory>
 
-#include "layers/cuda_code.h"
+#include "devices/cuda_code.h"
 #include "layers/kernel.h"
 
 namespace lenet_flow {

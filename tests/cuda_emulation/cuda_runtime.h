@@ -1,19 +1,23 @@
 #pragma once
 
 /// Stands in for the CUDA Toolkit's header of this name where .cu files are compiled as plain C++ for tests: the part
-/// of CUDA's language and runtime that this program uses, and nothing else. Streams are empty: what is put on one is
-/// done when the call returns.
+/// of CUDA's language and runtime that this program uses, and nothing else. When the work of streams is done:
+/// emulation.h.
 
 #include <cmath>
 #include <concepts>
 #include <cstdint>
 #include <cstring>
 #include <source_location>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 
-#include "tests/cuda_emulation/memory.h"
+#include "tests/cuda_emulation/devices.h"
+#include "tests/cuda_emulation/emulation.h"
+#include "tests/cuda_emulation/runtime_api.h"
 #include "tests/cuda_emulation/scheduler.h"
+#include "tests/cuda_emulation/streams.h"
 
 // --- The language.
 
@@ -25,7 +29,6 @@
 inline const cuda_emulation::Index3 &threadIdx = cuda_emulation::place.thread, &blockIdx = cuda_emulation::place.block;
 inline const cuda_emulation::Extent3 &blockDim = cuda_emulation::place.block_extent,
                                      &gridDim = cuda_emulation::place.grid_extent;
-using dim3 = cuda_emulation::Extent3;
 
 inline void __syncthreads(const std::source_location& site = std::source_location::current()) {
   cuda_emulation::synchronize_threads(site);
@@ -91,69 +94,30 @@ T atomicAdd(T* address, T value) {
   return std::exchange(*address, static_cast<T>(*address + value));
 }
 
-// --- The runtime.
-
-enum cudaError_t {
-  cudaSuccess = 0,
-  cudaErrorInvalidValue = 1,
-  cudaErrorMemoryAllocation = 2,
-  cudaErrorInsufficientDriver = 35,
-  cudaErrorNoDevice = 100,
-  cudaErrorInvalidDevice = 101,
-};
-enum cudaMemcpyKind { cudaMemcpyHostToDevice = 1, cudaMemcpyDeviceToHost = 2, cudaMemcpyDeviceToDevice = 3 };
-constexpr unsigned cudaStreamNonBlocking = 1;
-
-struct cudaDeviceProp {
-  char name[256];
-  std::size_t totalGlobalMem;
-  int major, minor, multiProcessorCount;
-};
-
-struct CUstream_st {};
-using cudaStream_t = CUstream_st*;
-
-struct cudaLaunchConfig_t {
-  dim3 gridDim, blockDim;
-  std::size_t dynamicSmemBytes = 0;
-  cudaStream_t stream = nullptr;
-};
-
-const char* cudaGetErrorName(cudaError_t error);
-const char* cudaGetErrorString(cudaError_t error);
-cudaError_t cudaGetLastError();
-cudaError_t cudaSetDevice(int device);
-cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device);
-cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags);
-cudaError_t cudaStreamDestroy(cudaStream_t stream);
-cudaError_t cudaStreamSynchronize(cudaStream_t stream);
-cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total);
-cudaError_t cudaMalloc(void** block, std::size_t bytes);
-cudaError_t cudaFree(void* block);
-cudaError_t cudaMemsetAsync(void* to, int value, std::size_t bytes, cudaStream_t stream);
-/// Throws cuda_emulation::Problem where an end is not in the memory that `kind` says.
-cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind, cudaStream_t stream);
-cudaError_t cudaMemcpy2DAsync(void* to, std::size_t to_pitch, const void* from, std::size_t from_pitch,
-                              std::size_t width, std::size_t height, cudaMemcpyKind kind, cudaStream_t stream);
+// --- Launches.
 
 namespace cuda_emulation {
 
-/// Throws Problem where a kernel is given a pointer to what is not the device's memory.
+/// Throws Problem where a kernel on `device` is given a pointer to memory that it cannot use.
 template <typename T>
-void check_argument(const T& argument) {
+void check_argument(int device, const T& argument) {
   if constexpr (std::is_pointer_v<T>)
-    if (argument != nullptr && !is_device_memory(argument, 0))
+    if (argument != nullptr && !can_reach(device, argument))
       throw Problem("a kernel is given a pointer to memory that is not the device's");
 }
 
 }  // namespace cuda_emulation
 
+/// The kernel gets copies of the arguments, made now, as a GPU's does.
 template <typename... Parameters, typename... Arguments>
 cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(Parameters...),
                                Arguments&&... arguments) {
-  (cuda_emulation::check_argument<Parameters>(arguments), ...);
-  auto body = [&] { kernel(arguments...); };
-  cuda_emulation::run_grid(
-      config->gridDim, config->blockDim, [](void* run) { (*static_cast<decltype(body)*>(run))(); }, &body);
-  return cudaSuccess;
+  auto work = [kernel, grid = config->gridDim, block = config->blockDim,
+               copies = std::tuple<Parameters...>{static_cast<Parameters>(arguments)...}](int device) {
+    auto body = [&] { std::apply(kernel, copies); };
+    std::apply([&](const Parameters&... copy) { (cuda_emulation::check_argument(device, copy), ...); }, copies);
+    cuda_emulation::run_grid(
+        grid, block, [](void* run) { (*static_cast<decltype(body)*>(run))(); }, &body);
+  };
+  return cuda_emulation::launch_kernel(config->stream, std::move(work));
 }

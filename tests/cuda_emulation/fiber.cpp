@@ -6,6 +6,9 @@
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/common_interface_defs.h>
 #endif
+#if defined(__SANITIZE_THREAD__)
+#include <sanitizer/tsan_interface.h>
+#endif
 
 #if defined(__x86_64__)
 // Keeps the registers that a call must keep on the old stack, and takes those that lie on the new one. The
@@ -43,8 +46,32 @@ namespace {
 
 constexpr std::size_t stack_bytes = 256 * 1024;
 
-/// The fiber that starts: the way its first function learns of itself.
+/// The fiber that starts: the way its first function learns of itself. One grid runs at a time.
 Fiber* starting = nullptr;
+
+#if defined(__SANITIZE_THREAD__)
+/// The thread sanitizer's idea of a fiber.
+class SanitizedFiber {
+ public:
+  SanitizedFiber() : inside_(__tsan_create_fiber(0)) {}
+  ~SanitizedFiber() { __tsan_destroy_fiber(inside_); }
+  SanitizedFiber(const SanitizedFiber&) = delete;
+  SanitizedFiber& operator=(const SanitizedFiber&) = delete;
+  void enter() {
+    outside_ = __tsan_get_current_fiber();
+    __tsan_switch_to_fiber(inside_, 0);
+  }
+  void exit() { __tsan_switch_to_fiber(outside_, 0); }
+
+ private:
+  void *inside_, *outside_ = nullptr;
+};
+#else
+struct SanitizedFiber {
+  void enter() {}
+  void exit() {}
+};
+#endif
 
 }  // namespace
 
@@ -56,6 +83,7 @@ struct Fiber::Context {
   void* fake_inside = nullptr;
   const void* outside_bottom = nullptr;
   std::size_t outside_size = 0;
+  SanitizedFiber sanitized;
 
   static void begin() {
     Fiber* fiber = starting;
@@ -79,6 +107,7 @@ struct Fiber::Context {
   void* fake_inside = nullptr;
   const void* outside_bottom = nullptr;
   std::size_t outside_size = 0;
+  SanitizedFiber sanitized;
 
   static void begin() {
     Fiber* fiber = starting;
@@ -110,6 +139,7 @@ void Fiber::resume() {
 #if defined(__SANITIZE_ADDRESS__)
   __sanitizer_start_switch_fiber(&switch_->fake_outside, stack_.get(), stack_bytes);
 #endif
+  switch_->sanitized.enter();
   switch_->enter();
 #if defined(__SANITIZE_ADDRESS__)
   __sanitizer_finish_switch_fiber(switch_->fake_outside, nullptr, nullptr);
@@ -120,6 +150,7 @@ void Fiber::leave() {
 #if defined(__SANITIZE_ADDRESS__)
   __sanitizer_start_switch_fiber(&switch_->fake_inside, switch_->outside_bottom, switch_->outside_size);
 #endif
+  switch_->sanitized.exit();
   switch_->exit();
 #if defined(__SANITIZE_ADDRESS__)
   __sanitizer_finish_switch_fiber(switch_->fake_inside, &switch_->outside_bottom, &switch_->outside_size);

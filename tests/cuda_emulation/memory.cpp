@@ -1,9 +1,12 @@
 #include "tests/cuda_emulation/memory.h"
 
+#include <array>
 #include <functional>
 #include <map>
 #include <memory>
 #include <new>
+
+#include "tests/cuda_emulation/emulation.h"
 
 namespace cuda_emulation {
 namespace {
@@ -16,39 +19,69 @@ struct AlignedDelete {
 };
 
 struct Block {
-  std::unique_ptr<std::byte, AlignedDelete> memory;
+  int owner = host;
   std::size_t bytes = 0;
+  std::unique_ptr<std::byte, AlignedDelete> memory;  ///< null: registered, somebody else's
+};
+
+struct Pool {
+  std::size_t used = 0, total = unlimited;
 };
 
 std::map<const std::byte*, Block, std::greater<>> blocks;  ///< the first at or before an address is lower_bound()
-std::size_t used = 0, total = unlimited;
+std::array<Pool, most_devices + 1> pools;                  ///< the host's is the first
+Pool& pool_of(int owner) { return pools.at(static_cast<std::size_t>(owner + 1)); }
 
 }  // namespace
 
-std::byte* allocate_device_memory(std::size_t bytes) {
-  if (bytes > total - used) return nullptr;
-  auto* block = static_cast<std::byte*>(::operator new(bytes, block_alignment));
-  blocks[block] = {std::unique_ptr<std::byte, AlignedDelete>(block), bytes};
-  used += bytes;
-  return block;
+std::byte* allocate_memory(int owner, std::size_t bytes) {
+  Pool& pool = pool_of(owner);
+  if (bytes > free_bytes(owner)) return nullptr;
+  auto* memory = static_cast<std::byte*>(::operator new(bytes, block_alignment));
+  Block& block = blocks[memory];
+  block.owner = owner;
+  block.bytes = bytes;
+  block.memory.reset(memory);
+  pool.used += bytes;
+  return memory;
 }
 
-bool free_device_memory(void* block) {
-  const auto found = blocks.find(static_cast<std::byte*>(block));
-  if (found == blocks.end()) return false;
-  used -= found->second.bytes;
+bool free_memory(void* at, bool of_host) {
+  const auto found = blocks.find(static_cast<std::byte*>(at));
+  if (found == blocks.end() || !found->second.memory || (found->second.owner == host) != of_host) return false;
+  pool_of(found->second.owner).used -= found->second.bytes;
   blocks.erase(found);
   return true;
 }
 
-bool is_device_memory(const void* at, std::size_t bytes) {
+bool register_memory(void* at, std::size_t bytes) {
   const auto* first = static_cast<const std::byte*>(at);
-  const auto found = blocks.lower_bound(first);
-  return found != blocks.end() && first + bytes <= found->first + found->second.bytes;
+  const auto before = blocks.lower_bound(first + bytes - 1);  // the last that begins within or before
+  if (before != blocks.end() && before->first + before->second.bytes > first) return false;
+  Block& block = blocks[first];
+  block.bytes = bytes;
+  return true;
 }
 
-std::size_t free_device_bytes() { return total - used; }
-std::size_t total_device_bytes() { return total; }
-void set_device_bytes(std::size_t bytes) { total = bytes == 0 ? unlimited : bytes; }
+bool unregister_memory(void* at) {
+  const auto found = blocks.find(static_cast<std::byte*>(at));
+  if (found == blocks.end() || found->second.memory) return false;
+  blocks.erase(found);
+  return true;
+}
+
+Owner owner_of(const void* at, std::size_t bytes) {
+  const auto* first = static_cast<const std::byte*>(at);
+  const auto found = blocks.lower_bound(first);
+  if (found == blocks.end() || first + bytes > found->first + found->second.bytes) return {};
+  return {true, found->second.owner};
+}
+
+std::size_t free_bytes(int owner) {
+  const Pool& pool = pool_of(owner);
+  return pool.total > pool.used ? pool.total - pool.used : 0;
+}
+std::size_t total_bytes(int owner) { return pool_of(owner).total; }
+void set_total_bytes(int owner, std::size_t bytes) { pool_of(owner).total = bytes == 0 ? unlimited : bytes; }
 
 }  // namespace cuda_emulation

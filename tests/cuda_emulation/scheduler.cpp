@@ -55,6 +55,7 @@ class Scheduler {
     in_order_ = seed == 0;
     random_.seed(static_cast<std::mt19937::result_type>(seed));
   }
+  unsigned choose(unsigned count) { return in_order_ ? 0 : static_cast<unsigned>(random_() % count); }
   void report(std::string problem) {
     if (problem_.empty()) problem_ = std::move(problem);
   }
@@ -173,7 +174,7 @@ void Scheduler::start_or_resume() {
 }
 
 unsigned Scheduler::take_ready() {
-  const std::size_t at = in_order_ ? 0 : random_() % ready_.size();
+  const std::size_t at = choose(static_cast<unsigned>(ready_.size()));
   const unsigned thread = ready_[at];
   if (in_order_) {
     ready_.erase(ready_.begin());
@@ -250,6 +251,8 @@ std::string Scheduler::what_all_wait_for() const {
 }  // namespace
 
 void set_seed(std::uint64_t seed) { scheduler.set_seed(seed); }
+
+unsigned choose(unsigned count) { return scheduler.choose(count); }
 
 void run_grid(const Extent3& grid, const Extent3& block, void (*body)(void*), void* context) {
   scheduler.run_grid(grid, block, body, context);

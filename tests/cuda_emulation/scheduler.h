@@ -6,8 +6,9 @@
 
 namespace cuda_emulation {
 
-/// What the emulation found: a race, barriers that not all threads reach, memory that is not the device's. Comes out of
-/// the launch that it was found in; the message names the kernel's file and line where it can.
+/// What the emulation found: a race, barriers that not all threads reach, memory that is not the device's. In immediate
+/// order (emulation.h) it comes out of the launch that it was found in; the message names the kernel's file and line
+/// where it can.
 class Problem : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
@@ -26,8 +27,11 @@ struct Extent3 {
 
 /// Begins anew the sequence of choices that order the blocks of a launch, and the threads of a block between barriers:
 /// the same launches after the same seed come in the same order, two launches one after the other in different ones.
-/// 0: always in the order of their numbers. At the start the seed is 1.
+/// 0: always in the order of their numbers. At the start the seed is 1. Not while other threads make CUDA's calls.
 void set_seed(std::uint64_t seed);
+
+/// The sequence's next choice: a number below `count`; 0 where the seed is 0.
+unsigned choose(unsigned count);
 
 /// Runs body(context) once for every thread of the grid: block after block, and in a block the threads as fibers that
 /// take turns at barriers and shuffles. Throws Problem when the launch is over, or cannot go on.

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "layers/cuda_code.h"
+#include "devices/cuda_code.h"
 #include "layers/losses/rows.h"
 
 namespace lenet_flow {

@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "layers/cuda_code.h"
+#include "devices/cuda_code.h"
 #include "layers/losses/rows.h"
 
 namespace lenet_flow {

@@ -2,8 +2,8 @@
 
 #include <span>
 
+#include "devices/cuda_code.h"
 #include "devices/host_device.h"
-#include "layers/cuda_code.h"
 #include "layers/optimizer.h"
 
 namespace lenet_flow {
