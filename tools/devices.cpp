@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "devices/gpus.h"
 #include "devices/machine.h"
 #include "tools/commands.h"
 #include "tools/terminal.h"
@@ -25,6 +26,7 @@ std::string ranges_text(const std::vector<int>& numbers) {
 
 ExitCode devices() {
   const Machine& machine = Machine::here();
+  const GpuSearch search = find_gpus();
   const Terminal terminal = Terminal::of(1);
   std::string text;
   const auto line = [&](const char* name, const std::string& value) {
@@ -38,7 +40,8 @@ ExitCode devices() {
   if (!caches.empty()) line("caches", fmt::format("{} (as one core sees them)", fmt::join(caches, ", ")));
   line("memory",
        fmt::format("{}, {} free", bytes_text(machine.memory_bytes()), bytes_text(Machine::available_bytes())));
-  line("gpu", "this build has no CUDA devices; '--map gpu0=cpu' puts a graph file's gpu0 on a CPU core");
+  if (search.gpus.empty())
+    line("gpu", search.why_none + "; '--map gpu0=cpu' puts a graph file's gpu0 on a CPU core");
   print(text);
   return ExitCode::done;
 }

@@ -9,6 +9,7 @@
 
 #include "devices/async_device.h"
 #include "devices/cpu_device.h"
+#include "devices/gpus.h"
 #include "devices/machine.h"
 
 namespace lenet_flow {
@@ -116,16 +117,13 @@ void DeviceSet::place_on_cpu(const DeviceEntry& entry, const GraphFile& file, De
                       entry.name, entry.mapped_to, entry.name));
     count = 1;
   } else if (entry.kind != DeviceKind::cpu) {
+    const std::string why = find_gpus().why_no(entry.index);
+    const std::string asks =
+        fmt::format("device '{}' asks for {}, which this machine does not have ({})", entry.name, entry.asked, why);
     if (!entry.otherwise_cpu)
-      throw MissingError(
-          fmt::format("{}: device '{}' asks for {}, which this machine does not have; to run it on a CPU "
-                      "core add: --map {}=cpu",
-                      file.path, entry.name, entry.asked, entry.name));
-    result.why = "no such GPU; \"otherwise\": \"cpu\"";
-    warnings.push_back(
-        fmt::format("device '{}' asks for {}, which this machine does not have: it is a CPU device of "
-                    "one core instead (\"otherwise\": \"cpu\")",
-                    entry.name, entry.asked));
+      throw MissingError(fmt::format("{}: {}; to run it on a CPU core add: --map {}=cpu", file.path, asks, entry.name));
+    result.why = why + "; \"otherwise\": \"cpu\"";
+    warnings.push_back(asks + ": it is a CPU device of one core instead (\"otherwise\": \"cpu\")");
     count = 1;
   } else if (!entry.core_list.empty()) {
     for (const int core : entry.core_list) {

@@ -195,5 +195,5 @@ TEST_CASE("devices says what this machine has") {
   const TemporaryFolder folder;
   const Ended ended = run_program(folder, {"devices"});
   CHECK(ended.code == 0);
-  for (const char* part : {"cpu ", "cores ", "memory ", "GiB", "gpu ", "no CUDA devices"}) CHECK(ended.out_has(part));
+  for (const char* part : {"cpu ", "cores ", "memory ", "GiB", "gpu "}) CHECK(ended.out_has(part));
 }
