@@ -109,7 +109,7 @@ GpuSearch find_gpus() {
     // The runtime takes a missing library for a driver that is too old.
     const SharedLibrary driver(std::span(&driver_library_name(), 1));
     clues.driver_library = driver.why();
-    if (driver.is_loaded()) clues.cuda = ask_cuda();
+    clues.cuda = ask_cuda();
   }
   search.gpus = clues.cuda.gpus;
   search.driver_version = clues.cuda.driver_version;

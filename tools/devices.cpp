@@ -1,57 +1,60 @@
-#include <fmt/format.h>
-#include <fmt/ranges.h>
-
 #include <CLI/CLI.hpp>
+#include <memory>
+#include <optional>
 
-#include "devices/gpus.h"
-#include "devices/machine.h"
+#include "engine/plan/this_machine.h"
 #include "tools/commands.h"
+#include "tools/devices_tables.h"
+#include "tools/output_file.h"
 #include "tools/terminal.h"
-#include "tools/units.h"
 
 namespace lenet_flow {
 namespace {
 
-/// [0, 1, 2, 5] -> "0-2, 5".
-std::string ranges_text(const std::vector<int>& numbers) {
-  std::vector<std::string> parts;
-  for (std::size_t i = 0; i < numbers.size();) {
-    std::size_t end = i + 1;
-    while (end < numbers.size() && numbers[end] == numbers[end - 1] + 1) ++end;
-    parts.push_back(end - i == 1 ? std::to_string(numbers[i]) : fmt::format("{}-{}", numbers[i], numbers[end - 1]));
-    i = end;
+struct DevicesArguments {
+  std::string json;
+  bool measure = false;
+};
+
+/// Keeps the measures for the next time. Where that cannot be, a warning says so: they are printed all the same.
+void keep(const ThisMachine& machine) {
+  const std::filesystem::path path = measures_file(machine_key(machine));
+  if (path.empty()) return print_warning("the measures are not kept: neither XDG_CACHE_HOME nor HOME names a folder");
+  try {
+    std::filesystem::create_directories(path.parent_path());
+    OutputFile("--measure", path).write(machine_json(machine));
+  } catch (const std::exception& error) {
+    print_warning(std::string("the measures are not kept: ") + error.what());
   }
-  return fmt::format("{}", fmt::join(parts, ", "));
 }
 
-ExitCode devices() {
-  const Machine& machine = Machine::here();
-  const GpuSearch search = find_gpus();
-  const Terminal terminal = Terminal::of(1);
-  std::string text;
-  const auto line = [&](const char* name, const std::string& value) {
-    text += fmt::format("{}{}\n", styled(terminal, Style::bold, fmt::format("{:<8}", name)), value);
-  };
-  std::vector<std::string> caches;
-  for (std::size_t i = 0; i < machine.cache_bytes().size(); ++i)
-    caches.push_back(fmt::format("L{} {}", i + 1, bytes_text(machine.cache_bytes()[i])));
-  line("cpu", machine.cpu_model());
-  line("cores", fmt::format("{} for this process: {}", machine.cores().size(), ranges_text(machine.cores())));
-  if (!caches.empty()) line("caches", fmt::format("{} (as one core sees them)", fmt::join(caches, ", ")));
-  line("memory",
-       fmt::format("{}, {} free", bytes_text(machine.memory_bytes()), bytes_text(Machine::available_bytes())));
-  if (search.gpus.empty())
-    line("gpu", search.why_none + "; '--map gpu0=cpu' puts a graph file's gpu0 on a CPU core");
-  print(text);
+ExitCode devices(const DevicesArguments& arguments) {
+  std::optional<OutputFile> json;
+  if (!arguments.json.empty() && arguments.json != "-") json.emplace("--json", arguments.json);
+  ThisMachine machine = look_at_this_machine();
+  std::vector<std::string> warnings;
+  if (arguments.measure)
+    machine.measures = measure_machine(machine.gpus, warnings);
+  else
+    machine.measures = cached_measures(machine, warnings);
+  for (const std::string& warning : warnings) print_warning(warning);
+  // Measures that are not whole are shown, not kept.
+  if (arguments.measure && warnings.empty()) keep(machine);
+  if (json) json->write(machine_json(machine));
+  print(arguments.json == "-" ? machine_json(machine) : devices_tables(machine, Terminal::of(1)));
   return ExitCode::done;
 }
 
 }  // namespace
 
 void add_devices(CLI::App& program, Command& chosen) {
-  CLI::App* command = program.add_subcommand("devices", "what this machine has");
-  command->footer("Example:\n  lenet-flow devices");
-  command->callback([&chosen] { chosen = devices; });
+  const auto arguments = std::make_shared<DevicesArguments>();
+  CLI::App* command = program.add_subcommand("devices", "what this machine has, and how fast it is");
+  command->add_flag("--measure", arguments->measure, "measure devices and links anew, and keep that for the next time")
+      ->option_text(" ");
+  command->add_option("--json", arguments->json, "the same as JSON; '-' is standard output")->option_text("FILE");
+  command->footer("Examples:\n  lenet-flow devices\n  lenet-flow devices --measure\n  lenet-flow devices --json -");
+  command->callback([arguments, &chosen] { chosen = [arguments] { return devices(*arguments); }; });
 }
 
 }  // namespace lenet_flow

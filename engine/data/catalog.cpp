@@ -59,7 +59,7 @@ std::string list_of(const std::vector<fs::path>& folders) {
 
 }  // namespace
 
-fs::path data_cache_folder() {
+fs::path cache_folder() {
   fs::path cache = environment_path("XDG_CACHE_HOME");
   // The XDG Base Directory Specification: a relative path is to be ignored.
   if (!cache.is_absolute()) {
@@ -67,7 +67,12 @@ fs::path data_cache_folder() {
     if (home.empty()) return {};
     cache = home / ".cache";
   }
-  return cache / "lenet-flow" / "data";
+  return cache / "lenet-flow";
+}
+
+fs::path data_cache_folder() {
+  const fs::path cache = cache_folder();
+  return cache.empty() ? cache : cache / "data";
 }
 
 std::vector<fs::path> data_folders(const fs::path& option) {

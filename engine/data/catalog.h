@@ -13,7 +13,10 @@ namespace lenet_flow {
 /// Where data sets are looked for, in this order: --data (may be empty), LENET_FLOW_DATA, the user's cache folder
 /// ($XDG_CACHE_HOME/lenet-flow/data, else ~/.cache/lenet-flow/data). Each holds one folder a data set.
 std::vector<std::filesystem::path> data_folders(const std::filesystem::path& option);
-/// The cache folder: where `data get` puts what it fetches.
+/// What this program keeps for the user: $XDG_CACHE_HOME/lenet-flow, else ~/.cache/lenet-flow. Empty where there is
+/// neither.
+std::filesystem::path cache_folder();
+/// Where `data get` puts what it fetches.
 std::filesystem::path data_cache_folder();
 
 /// Reads the set named `name` (a known set, or any folder under a data folder: class folders under train/ and test/,

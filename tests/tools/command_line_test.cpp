@@ -195,5 +195,53 @@ TEST_CASE("devices says what this machine has") {
   const TemporaryFolder folder;
   const Ended ended = run_program(folder, {"devices"});
   CHECK(ended.code == 0);
-  for (const char* part : {"cpu ", "cores ", "memory ", "GiB", "gpu "}) CHECK(ended.out_has(part));
+  for (const char* part : {"cpu ", "cores ", "memory ", "GiB", "gpu", "not measured yet"}) CHECK(ended.out_has(part));
+}
+
+TEST_CASE("devices --measure shows its measures and keeps them for the next time; --json says the same") {
+  const TemporaryFolder folder;
+  const Program::Environment here{{"XDG_CACHE_HOME", folder / "cache"}};
+  const std::string result = folder / "devices.json";
+  const Ended measured = run_program(folder, {"devices", "--measure", "--json", result}, here);
+  CHECK(measured.code == 0);
+  CHECK(measured.err == "");
+  for (const char* part : {"1 CPU core ", "FLOP/s", "B/s", "triad"}) CHECK(measured.out_has(part));
+  const auto kept = names_in(folder / "cache/lenet-flow/devices");
+  REQUIRE(kept.size() == 1);
+  const std::string path = folder / ("cache/lenet-flow/devices/" + kept[0]);
+  CHECK(read_text(path) == read_text(result));
+
+  // What is printed is the table of the measures that were kept; memory that is free differs.
+  const auto table = [](const Ended& ended) {
+    return ended.out.substr(std::min(ended.out.find("\n\n"), ended.out.size()));
+  };
+  const Ended again = run_program(folder, {"devices"}, here);
+  CHECK(table(again) == table(measured));
+  const Ended json = run_program(folder, {"devices", "--json", "-"}, here);
+  CHECK(json.out_has("\"schema\": \"lenet-flow.devices/1\""));
+  CHECK(json.out_has("\"flops\": "));
+
+  // A file that is broken, and one of another machine under this one's name.
+  for (const auto& [text, said] :
+       {std::pair<std::string, std::string>{read_text(path).substr(0, 200), "is not whole JSON"},
+        {std::regex_replace(read_text(path), std::regex("\"key\": \""), "\"key\": \"x"), "is of another machine"}}) {
+    write_text(path, text);
+    const Ended warned = run_program(folder, {"devices"}, here);
+    CHECK(warned.code == 0);
+    CHECK(warned.out_has("not measured yet"));
+    CHECK_MESSAGE(warned.err_has("warning: " + path + ": " + said), warned.err);
+    CHECK(read_text(path) == text);
+  }
+}
+
+TEST_CASE("devices --measure where nothing can be kept, or written") {
+  const TemporaryFolder folder;
+  write_text(folder / "cache", "a file where a folder should be");
+  const Ended ended = run_program(folder, {"devices", "--measure"}, {{"XDG_CACHE_HOME", folder / "cache"}});
+  CHECK(ended.code == 0);
+  CHECK(ended.err_has("warning: the measures are not kept: "));
+  CHECK(ended.out_has("FLOP/s"));
+  const Ended nowhere = run_program(folder, {"devices", "--json", folder / "none/devices.json"});
+  CHECK(nowhere.code == 2);
+  CHECK(nowhere.err_has("there is no folder"));
 }

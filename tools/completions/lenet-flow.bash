@@ -40,7 +40,7 @@ _lenet_flow() {
         verify) options="$graph --init --steps --reference --json" ;;
         profile) options="$graph --init --steps --warm-up --budget --json --report --trace --trace-steps --sample" ;;
         compare) options="$graph --set-a --set-b --runs --steps --keep --json" ;;
-        devices) options='--help --version' ;;
+        devices) options='--measure --json --help --version' ;;
         data) options='--data --help --version' ;;
         get) options='--from --quiet --help --version' ;;
     esac
