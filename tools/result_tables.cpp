@@ -83,6 +83,20 @@ std::string memory_text(const RunResult& result) {
   return text;
 }
 
+/// "gpu0 45.1 J; 0.75 mJ an image". Empty where none is known.
+std::string energy_text(const RunResult& result) {
+  std::string text;
+  double sum = 0;
+  for (const EnergyReading& reading : result.energy) {
+    if (!reading.joules) continue;
+    sum += *reading.joules;
+    text += fmt::format("{}{} {:.4g} J", text.empty() ? "" : ", ", reading.name, *reading.joules);
+  }
+  if (!text.empty() && result.images > 0)
+    text += fmt::format("; {:.3g} mJ an image", 1e3 * sum / static_cast<double>(result.images));
+  return text;
+}
+
 /// "stashing, conv1..pool2: 2 versions of its parameters; updates behind by 0: 3, by 1: 935".
 std::string staleness_text(const std::string& kind, const StageResult& stage) {
   std::string text = fmt::format("{}, {}: {} of its parameters; updates behind", kind, stage.name,
@@ -111,6 +125,7 @@ std::string summary(const RunResult& result, const std::string& checkpoint, cons
   line("bubble", bubble_text(result));
   if (!result.diagnosis.line.empty()) line("diagnosis", result.diagnosis.line);
   line("memory", memory_text(result));
+  if (const std::string energy = energy_text(result); !energy.empty()) line("energy", energy);
   for (const StageResult& stage : result.stages)
     if (stage.bytes_without_recompute) line("recompute", recompute_text(stage));
   for (const StageResult& stage : result.stages)

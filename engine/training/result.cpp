@@ -182,6 +182,21 @@ Json::Value memory_json(const RunResult& result) {
   return json;
 }
 
+/// Joules by name, null where not known.
+Json::Value energy_json(const std::vector<EnergyReading>& readings) {
+  Json::Value json(Json::objectValue);
+  for (const EnergyReading& reading : readings)
+    json[reading.name] = reading.joules ? number(*reading.joules) : Json::Value();
+  return json;
+}
+
+Json::Value energy_why_json(const std::vector<EnergyReading>& readings) {
+  Json::Value json(Json::objectValue);
+  for (const EnergyReading& reading : readings)
+    if (!reading.joules) json[reading.name] = reading.why;
+  return json;
+}
+
 }  // namespace
 
 std::string result_json(const RunResult& result) {
@@ -210,6 +225,8 @@ std::string result_json(const RunResult& result) {
   json["trace"] = trace_json(result.trace);
   json["diagnosis"] = diagnosis_json(result.diagnosis);
   json["memory"] = memory_json(result);
+  json["energy"] = energy_json(result.energy);
+  json["energy_why"] = energy_why_json(result.energy);
   json["injected"] = list_of(result.injected, injected_json);
   json["warnings"] = texts(result.warnings);
   json["interrupted"] = result.interrupted;

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "devices/energy.h"
 #include "engine/trace/causes/diagnosis.h"
 #include "engine/trace/sampling.h"
 #include "engine/trace/states.h"
@@ -117,6 +118,7 @@ struct RunResult {
   TraceResult trace;
   Diagnosis diagnosis;
   std::uint64_t peak_resident_bytes = 0;
+  std::vector<EnergyReading> energy;  ///< of a run, in its `seconds`: CPU packages, then GPUs by device
   std::vector<InjectedResult> injected;
   std::vector<std::string> warnings;
   bool interrupted = false;

@@ -5,7 +5,10 @@
 #include <cmath>
 #include <limits>
 #include <optional>
+#include <set>
 
+#include "devices/energy.h"
+#include "devices/gpus.h"
 #include "engine/training/describe.h"
 #include "engine/training/measure_costs.h"
 #include "engine/training/progress.h"
@@ -16,6 +19,22 @@ namespace {
 
 constexpr double not_known = std::numeric_limits<double>::quiet_NaN();
 constexpr auto all_batches = std::numeric_limits<std::uint64_t>::max();
+
+constexpr Nanoseconds between_looks = 10'000'000'000;  // at energy counters, which begin anew after minutes at least
+
+/// A meter of the CPU and of the GPUs that stages run on; each GPU by the first device of the file that is on it.
+EnergyMeter energy_meter(const DeviceSet& devices) {
+  std::vector<EnergyMeter::MeteredGpu> metered;
+  std::set<int> known;
+  GpuSearch search;
+  for (const DeviceResult& device : devices.results()) {
+    if (device.index < 0 || !known.insert(device.index).second) continue;
+    if (search.gpus.empty()) search = find_gpus();
+    for (const Gpu& gpu : search.gpus)
+      if (gpu.index == device.index) metered.push_back({device.name, gpu.pci_bus_id});
+  }
+  return EnergyMeter(metered);
+}
 
 /// One `run`, from the first image to the result.
 class Run {
@@ -36,6 +55,7 @@ class Run {
     else
       infer();
     describe(session_, *pipeline_, result_);
+    result_.energy = energy_->readings();
     result_.wall_seconds = static_cast<double>(steady_now() - begin_) * 1e-9;
     if (options_.ended) options_.ended(session_, *pipeline_, result_);
     return std::move(result_);
@@ -47,6 +67,7 @@ class Run {
 
   void open_pipeline() {
     pipeline_ = session_.open_pipeline(pipeline_options_with_costs(session_));
+    energy_.emplace(energy_meter(session_.devices()));
     if (options_.opened) options_.opened(*pipeline_);
   }
 
@@ -78,9 +99,11 @@ class Run {
     const std::uint32_t epoch = state_.at.epoch;
     meter_.begin_training(static_cast<int>(epoch),
                           static_cast<std::int64_t>(state_.at.batch) * session_.file().training.batch, state_.loss_sum);
+    energy_->start();
     const PassResult pass =
         lenet_flow::train_epoch(session_, *pipeline_, state_, all_batches,
-                                [this](std::int64_t images, double loss_sum) { meter_.report(images, loss_sum); });
+                                [this](std::int64_t images, double loss_sum) { report(images, loss_sum); });
+    energy_->stop();
     meter_.end_pass(pass.images, pass.seconds);
     result_.images += pass.images;
     result_.seconds += pass.seconds;
@@ -117,19 +140,32 @@ class Run {
 
   Session::TestResult run_test(bool timed) {
     meter_.begin_test(static_cast<int>(state_.epochs.size()));
-    const Session::TestResult test = session_.run_test(
-        *pipeline_, timed, false, [this](std::int64_t images, double loss_sum) { meter_.report(images, loss_sum); });
+    if (timed) energy_->start();
+    const Session::TestResult test =
+        session_.run_test(*pipeline_, timed, false,
+                          [this, timed](std::int64_t images, double loss_sum) { report(images, loss_sum, timed); });
+    if (timed) energy_->stop();
     meter_.end_pass(test.images, test.seconds);
     result_.interrupted = test.stopped;
     return test;
   }
 
+  /// `timed`: of a pass that counts in the result.
+  void report(std::int64_t images, double loss_sum, bool timed = true) {
+    meter_.report(images, loss_sum);
+    if (!timed || steady_now() - looked_ < between_looks) return;
+    energy_->look();
+    looked_ = steady_now();
+  }
+
   const RunOptions& options_;
   Nanoseconds begin_ = steady_now();
+  Nanoseconds looked_ = begin_;  ///< at the energy counters
   Session session_;
   ProgressMeter meter_;
   std::optional<CheckpointFolder> folder_;
   std::unique_ptr<Pipeline> pipeline_;
+  std::optional<EnergyMeter> energy_;
   TrainingState state_;
   RunResult result_;
 };

@@ -55,6 +55,14 @@ TEST_CASE("the table has compute and the states that are not nearly nothing, as 
   for (const char* part : {"sync", "drain", "no_credit", "checkpoint", "warning"}) CHECK(!has(text, part));
 }
 
+TEST_CASE("energy is shown where some is known, in all and an image") {
+  RunResult result = two_stages();
+  result.energy = {{"cpu_packages", std::nullopt, "no counter"}};
+  CHECK(!has(result_tables(result, "", false, Terminal{}), "energy"));
+  result.energy.push_back({"gpu0", 12.5, ""});
+  CHECK(has(result_tables(result, "", false, Terminal{}), "energy         gpu0 12.5 J; 12.5 mJ an image\n"));
+}
+
 TEST_CASE("a line a stage says what recomputing saves and, without flush, how stale updates were") {
   RunResult result = two_stages();
   std::string text = result_tables(result, "", false, Terminal{});

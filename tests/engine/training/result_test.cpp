@@ -165,6 +165,17 @@ TEST_CASE("numbers come back as they were; what JSON has no number for is null")
   CHECK(json["pipeline"]["bubble_theory"].isNull());
 }
 
+TEST_CASE("energy by name; null with the reason where it is not known") {
+  RunResult result;
+  result.energy = {{"cpu_packages", std::nullopt, "no counter"}, {"gpu0", 12.5, ""}};
+  const Json::Value json = parsed(result_json(result));
+  CHECK(json["energy"]["gpu0"] == 12.5);
+  CHECK(json["energy"]["cpu_packages"].isNull());
+  CHECK(keys(json["energy"]) == std::set<std::string>{"cpu_packages", "gpu0"});
+  CHECK(keys(json["energy_why"]) == std::set<std::string>{"cpu_packages"});
+  CHECK(json["energy_why"]["cpu_packages"] == "no counter");
+}
+
 TEST_CASE("lists are lists even where they are empty, and texts survive") {
   const Json::Value empty = parsed(result_json(RunResult{}));
   for (const char* key : {"devices", "epochs", "stages", "warnings"}) {
@@ -172,6 +183,7 @@ TEST_CASE("lists are lists even where they are empty, and texts survive") {
     CHECK(empty[key].isArray());
   }
   CHECK(empty["memory"]["devices"].isObject());
+  CHECK(empty["energy"].isObject());
   const std::string text = result_json(some_result());
   CHECK(text.back() == '\n');
   for (const char c : text) CHECK(static_cast<unsigned char>(c) < 0x80);  // whatever bytes the command line had
