@@ -99,6 +99,8 @@ bool DeviceSet::place_on_gpu(const DeviceEntry& entry) {
   if (!mapped && (!entry.mapped_to.empty() || entry.kind != DeviceKind::cuda)) return false;
   const int gpu = mapped ? 0 : entry.index;
   if (!count_cuda_devices || gpu >= count_cuda_devices()) return false;
+  for (const Gpu& found : find_gpus().gpus)
+    if (found.index == gpu && !found.why_unusable.empty()) return false;
   index_of_[entry.name] = size();
   devices_.push_back(open_cuda_device(entry.name, gpu));
   return true;
@@ -112,9 +114,8 @@ void DeviceSet::place_on_cpu(const DeviceEntry& entry, const GraphFile& file, De
   if (!entry.mapped_to.empty()) {
     if (entry.mapped_to != "cpu")
       throw MissingError(
-          fmt::format("--map {}={}: this program has no device of that kind here; '--map {}=cpu' puts "
-                      "it on a CPU core",
-                      entry.name, entry.mapped_to, entry.name));
+          fmt::format("--map {}={}: {}; '--map {}=cpu' puts it on a CPU core", entry.name, entry.mapped_to,
+                      find_gpus().why_no(0), entry.name));
     count = 1;
   } else if (entry.kind != DeviceKind::cpu) {
     const std::string why = find_gpus().why_no(entry.index);
