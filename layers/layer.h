@@ -11,6 +11,7 @@
 
 #include "devices/shape.h"
 #include "layers/attributes.h"
+#include "layers/fusion_part.h"
 #include "layers/kernel.h"
 
 namespace lenet_flow {
@@ -79,6 +80,12 @@ class Layer {
   }
   /// Numbers that are the same for a CPU and a GPU kernel within: |a - b| <= tolerance * (1 + max |b| of the tensor).
   virtual double tolerance() const { return 1e-5; }
+
+  /// What this layer is, for a kernel that does several layers at once (layers/fusion.h); shapes as for make_kernel().
+  virtual FusionPart fusion_part(const Shape& input, const Shape& output) const {
+    (void)input, (void)output;
+    return {};
+  }
 
   /// The layer's code for `kind`; null where there is none. `name` is the layer's name in the graph file (the key of
   /// its random numbers). Shapes have passed output_shape().

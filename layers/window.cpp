@@ -40,8 +40,8 @@ std::string extent_text(Extent extent) { return fmt::format("{}x{}", extent.heig
 
 }  // namespace
 
-Range positions_inside(std::int64_t tap, std::int64_t stride, std::int64_t dilation, std::int64_t before,
-                       std::int64_t input, std::int64_t output) {
+PositionRange positions_inside(std::int64_t tap, std::int64_t stride, std::int64_t dilation, std::int64_t before,
+                               std::int64_t input, std::int64_t output) {
   const std::int64_t offset = tap * dilation - before;  // 0 <= position * stride + offset < input
   const std::int64_t begin = offset >= 0 ? 0 : (-offset + stride - 1) / stride;
   const std::int64_t end = offset >= input ? 0 : (input - 1 - offset) / stride + 1;

@@ -19,13 +19,13 @@ struct Window {
 };
 
 /// The first and one past the last of something.
-struct Range {
+struct PositionRange {
   std::int64_t begin = 0, end = 0;
 };
 
 /// Those output positions of one axis whose tap `tap` lies inside an image `input` long. May be empty.
-Range positions_inside(std::int64_t tap, std::int64_t stride, std::int64_t dilation, std::int64_t before,
-                       std::int64_t input, std::int64_t output);
+PositionRange positions_inside(std::int64_t tap, std::int64_t stride, std::int64_t dilation, std::int64_t before,
+                               std::int64_t input, std::int64_t output);
 
 /// The window over an image of `input`, as many positions as fit (PyTorch's ceil_mode false). Throws ShapeError where
 /// not even one fits.

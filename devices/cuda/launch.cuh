@@ -17,6 +17,8 @@ struct LaunchShape {
   unsigned blocks = 1;
   unsigned threads = 1;
   unsigned rows = 1;  ///< of blocks (gridDim.y)
+  /// Shared memory beside what the kernel declares (dynamic_shared() of layers/cuda/shared.cuh).
+  std::int64_t shared_floats = 0;
 };
 
 /// A thread an element, or, where there are very many, a thread for every few: for kernels that go through their
@@ -46,6 +48,7 @@ void launch(const WorkQueue& queue, const char* name, const LaunchShape& shape, 
   cudaLaunchConfig_t config{};
   config.gridDim = dim3(shape.blocks, shape.rows);
   config.blockDim = dim3(shape.threads);
+  config.dynamicSmemBytes = static_cast<std::size_t>(shape.shared_floats) * sizeof(float);
   config.stream = stream_of(queue);
   check_launch(cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(std::forward<Arguments>(arguments))...),
                name);

@@ -9,7 +9,7 @@
 namespace lenet_flow {
 namespace {
 
-constexpr double most_elements = 2147483647;  // of a layer's output for one image, and an extent of it
+constexpr auto most_output_elements = static_cast<double>(most_elements);  // of one image, and an extent of it
 constexpr double bytes_per_element = 4;
 
 std::string gibibytes(double bytes) { return fmt::format("{:.3g} GiB", bytes / (1 << 30)); }
@@ -31,7 +31,7 @@ double elements_of(const ParameterSpec& spec) {
 }
 
 bool can_be_counted(const Shape& shape) {
-  return shape.channels >= 1 && shape.height >= 1 && shape.width >= 1 && elements_of(shape) <= most_elements;
+  return shape.channels >= 1 && shape.height >= 1 && shape.width >= 1 && elements_of(shape) <= most_output_elements;
 }
 
 /// "6x28x28 made by 'conv1'", for every input.
@@ -64,8 +64,9 @@ class ShapeInference {
       return problem(layer, fmt::format("{}; {}", error.what(), inputs_text(file_, network_, layer)));
     }
     if (!can_be_counted(output))
-      return problem(layer, fmt::format("its output would have {:.3g} elements an image, expected 1 to {:.0f}; {}",
-                                        elements_of(output), most_elements, inputs_text(file_, network_, layer)));
+      return problem(layer,
+                     fmt::format("its output would have {:.3g} elements an image, expected 1 to {:.0f}; {}",
+                                 elements_of(output), most_output_elements, inputs_text(file_, network_, layer)));
     layer.output_shape = output;
     activations_ += elements_of(output) * bytes_per_element;
     layer.parameters = layer.layer->parameters(layer.input_shapes);
@@ -129,7 +130,7 @@ void infer_shapes(const GraphFile& file, Network& network, Problems& problems) {
   if (!can_be_counted(network.input))
     return problems.add(
         file.data.where_set, "data.set",
-        fmt::format("expected images of 1 to {:.0f} elements, got {}", most_elements, network.input.text()));
+        fmt::format("expected images of 1 to {:.0f} elements, got {}", most_output_elements, network.input.text()));
   ShapeInference inference(file, network, problems);
   for (NetworkLayer& layer : network.layers) layer.output_shape = {0, 0, 0};
   for (const int number : network.order) inference.infer(network.layers[index(number)]);

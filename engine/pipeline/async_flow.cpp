@@ -17,7 +17,6 @@ constexpr int usual_marks = 8 * most_submitted;
 
 AsyncFlow::AsyncFlow(RunState& state, int device)
     : state_(state),
-      number_(device),
       device_(static_cast<AsyncDevice&>(*state.devices[static_cast<std::size_t>(device)])),
       turn_(*state.turns[static_cast<std::size_t>(device)]),
       time_(device_),

@@ -87,7 +87,6 @@ class AsyncFlow {
   void fail(const std::exception& error, const Token& token);
 
   RunState& state_;
-  int number_;
   AsyncDevice& device_;
   DeviceTurn& turn_;
   DeviceTime time_;

@@ -61,7 +61,7 @@ std::string first_non_finite(StageWorker& worker, const MicroBatch& micro_batch,
       finish(worker);
       values.resize(static_cast<std::size_t>(micro_batch.images * worker.layer(position).output_shape.elements()));
       worker.read_output(position, micro_batch, values);
-      if (!all_finite(values)) found = fmt::format("layer '{}'", worker.layer(position).name);
+      if (!all_finite(values)) found = fmt::format("layer '{}'", worker.name(position));
     }
     if (!found.empty() || !worker.has_loss()) return;
     std::vector<std::int32_t> predicted(static_cast<std::size_t>(micro_batch.images));

@@ -1,5 +1,6 @@
 #include "engine/pipeline/lane.h"
 
+#include <algorithm>
 #include <chrono>
 #include <future>
 #include <thread>
@@ -62,7 +63,8 @@ void Lane::run(const Handler& handler) {
 
 /// Until there are tokens, or nothing to look out for in the next moment.
 void Lane::look_out(const Handler& handler) {
-  constexpr Nanoseconds patience = 200'000, nap = 20'000;
+  // Naps get longer with the wait, so that they never make up more than a part of it.
+  constexpr Nanoseconds patience = 200'000, longest_nap = 1'000'000;
   if (!handler.look && has_tokens_.load(std::memory_order_acquire)) return;
   Nanoseconds moved = steady_now();
   do {
@@ -71,7 +73,7 @@ void Lane::look_out(const Handler& handler) {
     if (looked == Looked::moved)
       moved = now;
     else if (looked == Looked::waiting && now - moved > patience)
-      std::this_thread::sleep_for(std::chrono::nanoseconds(nap));
+      std::this_thread::sleep_for(std::chrono::nanoseconds(std::min((now - moved) / 16, longest_nap)));
     else if (looked == Looked::idle && now - moved >= spin_)
       return;
     else

@@ -196,6 +196,13 @@ void Pipeline::inject_delays() {
     unit->device_factor = delays.device_factor(stage.devices[static_cast<std::size_t>(unit->replica)]);
     if (!delays.layers.empty())
       for (const int layer : stage.layers) unit->delays.push_back(delays.layers[static_cast<std::size_t>(layer)]);
+    const bool slower = std::any_of(unit->delays.begin(), unit->delays.end(),
+                                    [](const Delay& delay) { return delay.longer > 0 || delay.factor > 1; });
+    if (unit->asynchronous() && (slower || unit->device_factor > 1))
+      throw InputError(
+          fmt::format("stage '{}' runs on a GPU ('{}'), which nothing can be injected into; links can be "
+                      "slowed down, and so can layers on CPU devices",
+                      stage.name, unit->worker.memory().device().name()));
   }
   for (const Delay& delay : delays.layers) state_.injected_at_most += most_steps * delay.longer;
   for (const LinkDelay& delay : delays.links) {

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <map>
 #include <set>
 
@@ -15,7 +16,9 @@ void Pipeline::for_each_piece(const FileParameter& parameter, int state, Visit&&
     const int stage = network_.layers[static_cast<std::size_t>(piece.layer)].stage;
     StageMemory& unit = *memories_[static_cast<std::size_t>(stage)][0];
     const LayerMemory& memory = unit.layer(piece.layer);
-    const auto number = static_cast<std::size_t>(piece.parameter);
+    const auto place = std::find(memory.layers.begin(), memory.layers.end(), piece.layer) - memory.layers.begin();
+    const std::size_t number =
+        memory.first_parameter[static_cast<std::size_t>(place)] + static_cast<std::size_t>(piece.parameter);
     if (state < 0)
       visit(unit.device(), memory.parameters[number], piece.first);
     else if (static_cast<std::size_t>(state) < memory.states[number].size())

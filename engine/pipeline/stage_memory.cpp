@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "layers/fusion.h"
+
 namespace lenet_flow {
 namespace {
 
@@ -20,6 +22,15 @@ bool reads_network_input(const NetworkLayer& layer) {
 bool needs_output_gradient(const NetworkLayer& layer) {
   return layer.needs_input_gradients || std::any_of(layer.parameters.begin(), layer.parameters.end(),
                                                     [](const ParameterSpec& spec) { return spec.trained; });
+}
+
+std::vector<ParameterSpec> chain_parameters(const Network& network, const LayerMemory& memory) {
+  std::vector<ParameterSpec> all;
+  for (const int number : memory.layers) {
+    const auto& own = network.layers[static_cast<std::size_t>(number)].parameters;
+    all.insert(all.end(), own.begin(), own.end());
+  }
+  return all;
 }
 
 /// Cuts a block into pieces, or only counts where there is no block yet.
@@ -56,22 +67,48 @@ StageMemory::StageMemory(const Network& network, int stage, int replica, const M
       needs_(needs),
       placement_(std::move(placement)),
       device_(placement_->devices[static_cast<std::size_t>(stage)][static_cast<std::size_t>(replica)]) {
-  for (const int number : network.stages[static_cast<std::size_t>(stage)].layers) {
-    const NetworkLayer& layer = network.layers[static_cast<std::size_t>(number)];
-    LayerMemory memory;
-    memory.layer = number;
+  make_kernels();
+  Cutter counter(nullptr);
+  cut(counter);
+}
+
+/// A kernel for each layer, or for a chain of them where the device has one and nobody else reads what is between them.
+void StageMemory::make_kernels() {
+  const std::vector<int>& numbers = network_->stages[static_cast<std::size_t>(stage_)].layers;
+  for (std::size_t begin = 0; begin < numbers.size();) {
+    std::vector<FusionLayer> chain;
+    for (std::size_t i = begin; i < numbers.size(); ++i) {
+      const NetworkLayer& layer = network_layer(numbers[i]);
+      if (layer.producers.size() != 1) break;
+      if (i > begin) {
+        const NetworkLayer& before = network_layer(numbers[i - 1]);
+        if (layer.producers[0] != numbers[i - 1] || before.consumers.size() != 1 ||
+            numbers[i - 1] == network_->output_layer)
+          break;
+      }
+      chain.push_back({layer.layer.get(), layer.input_shapes[0], layer.output_shape});
+    }
+    const std::size_t count = std::max<std::size_t>(1, longest_fusion(device_->kind(), chain));
+    LayerMemory& memory = layers_.emplace_back();
+    std::size_t parameters = 0;
+    for (std::size_t i = begin; i < begin + count; ++i) {
+      memory.layers.push_back(numbers[i]);
+      memory.first_parameter.push_back(parameters);
+      parameters += network_layer(numbers[i]).parameters.size();
+    }
+    const NetworkLayer& layer = network_layer(memory.last());
     memory.leaves =
-        std::any_of(layer.consumers.begin(), layer.consumers.end(), [&](const std::pair<int, int>& consumer) {
-          return network.layers[static_cast<std::size_t>(consumer.first)].stage != stage;
-        });
-    memory.kernel = layer.layer->make_kernel(device_->kind(), layer.name, layer.input_shapes, layer.output_shape);
+        std::any_of(layer.consumers.begin(), layer.consumers.end(),
+                    [&](const std::pair<int, int>& consumer) { return network_layer(consumer.first).stage != stage_; });
+    if (count > 1)
+      memory.kernel = make_fused_kernel(device_->kind(), std::span(chain).first(count));
+    else
+      memory.kernel = layer.layer->make_kernel(device_->kind(), layer.name, layer.input_shapes, layer.output_shape);
     if (!memory.kernel)
       throw MissingError("layer '" + layer.name + "' (" + layer.type + ") has no kernel for device '" +
                          device_->name() + "'");
-    layers_.push_back(std::move(memory));
+    begin += count;
   }
-  Cutter counter(nullptr);
-  cut(counter);
 }
 
 void StageMemory::allocate() {
@@ -107,8 +144,9 @@ int StageMemory::host_slots() const {
 }
 
 LayerMemory& StageMemory::layer(int number) {
-  return *std::find_if(layers_.begin(), layers_.end(),
-                       [number](const LayerMemory& memory) { return memory.layer == number; });
+  return *std::find_if(layers_.begin(), layers_.end(), [number](const LayerMemory& memory) {
+    return std::find(memory.layers.begin(), memory.layers.end(), number) != memory.layers.end();
+  });
 }
 
 std::uint64_t StageMemory::held_bytes() const {
@@ -137,7 +175,7 @@ void StageMemory::cut(Cutter& cutter) {
   cut_mirrors(cutter);
   network_inputs_.clear();
   const bool entry = std::any_of(layers_.begin(), layers_.end(), [&](const LayerMemory& memory) {
-    return reads_network_input(network_->layers[static_cast<std::size_t>(memory.layer)]);
+    return reads_network_input(network_layer(memory.first()));
   });
   const int slots = asynchronous() ? host_slots() : needs_.slots.activations;
   for (int slot = 0; entry && slot < slots; ++slot)
@@ -152,7 +190,7 @@ void StageMemory::cut_parameters(Cutter& cutter) {
   const bool owns = owns_parameters();
   for (LayerMemory& memory : layers_) {
     memory.versions.assign(static_cast<std::size_t>(needs_.versions), {});
-    for (const ParameterSpec& spec : network_->layers[static_cast<std::size_t>(memory.layer)].parameters) {
+    for (const ParameterSpec& spec : chain_parameters(*network_, memory)) {
       const auto place = [&] {
         return ParameterView{owns ? cutter.floats(spec.elements(), bytes_.parameters) : nullptr, spec.elements()};
       };
@@ -165,7 +203,7 @@ void StageMemory::cut_parameters(Cutter& cutter) {
   parameters_ = cutter.floats_since(begin);
   for (LayerMemory& memory : layers_) {
     memory.states.clear();
-    for (const ParameterSpec& spec : network_->layers[static_cast<std::size_t>(memory.layer)].parameters) {
+    for (const ParameterSpec& spec : chain_parameters(*network_, memory)) {
       auto& states = memory.states.emplace_back();
       for (int i = 0; spec.trained && needs_.training && replica_ == 0 && i < needs_.optimizer_states; ++i)
         states.push_back({cutter.floats(spec.elements(), bytes_.optimizer), spec.elements()});
@@ -182,7 +220,7 @@ void StageMemory::cut_sums(Cutter& cutter) {
     for (LayerMemory& memory : layers_) {
       std::vector<ParameterView>& views = of(memory);
       views.clear();
-      for (const ParameterSpec& spec : network_->layers[static_cast<std::size_t>(memory.layer)].parameters)
+      for (const ParameterSpec& spec : chain_parameters(*network_, memory))
         views.push_back(
             {wanted && spec.trained && needs_.training ? cutter.floats(spec.elements(), bytes_.gradients) : nullptr,
              spec.elements()});
@@ -230,11 +268,11 @@ void StageMemory::cut_mirrors(Cutter& cutter) {
       staging_mirrors_[replica].push_back(cutter.floats_since(begin));
     }
   for (const LayerMemory& memory : layers_) {
-    const NetworkLayer& layer = network_->layers[static_cast<std::size_t>(memory.layer)];
-    for (std::size_t i = 0; i < layer.producers.size(); ++i)
-      if (layer.producers[i] != network_input) cut(layer.producers[i], -1, layer.input_shapes[i]);
-    if (!needs_.training || !needs_output_gradient(layer)) continue;
-    for (const auto& [consumer, input] : layer.consumers) cut(consumer, input, layer.output_shape);
+    const NetworkLayer &first = network_layer(memory.first()), &last = network_layer(memory.last());
+    for (std::size_t i = 0; i < first.producers.size(); ++i)
+      if (first.producers[i] != network_input) cut(first.producers[i], -1, first.input_shapes[i]);
+    if (!needs_.training || !needs_output_gradient(last)) continue;
+    for (const auto& [consumer, input] : last.consumers) cut(consumer, input, last.output_shape);
   }
 }
 
@@ -273,7 +311,7 @@ void StageMemory::cut_host_facts() {
 }
 
 void StageMemory::cut_activations(Cutter& cutter, LayerMemory& memory) {
-  const NetworkLayer& layer = network_->layers[static_cast<std::size_t>(memory.layer)];
+  const NetworkLayer& layer = network_layer(memory.last());
   const std::int64_t images = needs_.micro_batch;
   const auto fill = [&](std::vector<Tensor>& tensors, int count) {
     tensors.clear();
@@ -292,29 +330,29 @@ void StageMemory::cut_activations(Cutter& cutter, LayerMemory& memory) {
 }
 
 void StageMemory::cut_gradients(Cutter& cutter, LayerMemory& memory) {
-  const NetworkLayer& layer = network_->layers[static_cast<std::size_t>(memory.layer)];
+  const NetworkLayer &first = network_layer(memory.first()), &last = network_layer(memory.last());
   const auto fill = [&](std::vector<Tensor>& tensors, const Shape& shape, int count) {
     tensors.clear();
     for (int i = 0; i < count; ++i)
       tensors.push_back({cutter.floats(device_->activation_floats(shape, needs_.micro_batch), bytes_.activations),
                          shape, needs_.micro_batch});
   };
-  memory.input_gradients.resize(layer.producers.size());
-  for (std::size_t input = 0; input < layer.producers.size(); ++input) {
-    const int producer = layer.producers[input];
+  memory.input_gradients.resize(first.producers.size());
+  for (std::size_t input = 0; input < first.producers.size(); ++input) {
+    const int producer = first.producers[input];
     int count = 0;
     if (producer != network_input) {
       const NetworkLayer& from = network_->layers[static_cast<std::size_t>(producer)];
       if (needs_output_gradient(from)) count = from.stage == stage_ ? needs_.backward_slots : needs_.slots.gradients;
     }
-    fill(memory.input_gradients[input], layer.input_shapes[input], count);
+    fill(memory.input_gradients[input], first.input_shapes[input], count);
   }
   int count = 0;
-  if (memory.layer == network_->output_layer)
+  if (memory.last() == network_->output_layer)
     count = needs_.slots.activations;  // from the loss, in F, to the last action
-  else if (layer.consumers.size() > 1)
+  else if (last.consumers.size() > 1)
     count = needs_.backward_slots;
-  fill(memory.output_gradients, layer.output_shape, needs_output_gradient(layer) ? count : 0);
+  fill(memory.output_gradients, last.output_shape, needs_output_gradient(last) ? count : 0);
 }
 
 }  // namespace lenet_flow

@@ -44,11 +44,16 @@ struct MemoryBytes {
   std::uint64_t sum() const { return parameters + gradients + optimizer + activations + workspace; }
 };
 
-/// Where one layer's memory lies. Tensors live as long as their class of slots says (StageSlots); Tensor::images is set
-/// for each call.
+/// Where the memory of one layer lies, or of a chain of layers that one kernel does (layers/fusion.h): the input is the
+/// first one's, the output the last one's, the parameters are those of all. Tensors live as long as their class of
+/// slots says (StageSlots); Tensor::images is set for each call.
 struct LayerMemory {
-  int layer = 0;
+  std::vector<int> layers;                   ///< numbers of the network, in the order of execution
+  std::vector<std::size_t> first_parameter;  ///< one a layer: where its parameters begin in those of all
   std::unique_ptr<Kernel> kernel;
+
+  int first() const { return layers.front(); }
+  int last() const { return layers.back(); }
 
   bool leaves = false;  ///< another stage reads its output
   /// leaves: one a slot of `outputs`; else one a slot of `activations`. Empty where not kept (recompute).
@@ -121,7 +126,7 @@ class StageMemory {
   std::shared_ptr<const StagePlacement> shared_placement() const { return placement_; }
   std::vector<LayerMemory>& layers() { return layers_; }
   const std::vector<LayerMemory>& layers() const { return layers_; }
-  /// The memory of layer `number` of the network, which is one of this stage.
+  /// The memory of layer `number` of the network, which is one of this stage, or of the chain that it is in.
   LayerMemory& layer(int number);
   const LayerMemory& layer(int number) const { return const_cast<StageMemory&>(*this).layer(number); }
   /// The network's input in this device's layout, one a slot of `activations`; empty where the stage does not read it.
@@ -151,6 +156,8 @@ class StageMemory {
   void cut_sums(Cutter& cutter);
   void cut_mirrors(Cutter& cutter);
   void cut_host_facts();
+  void make_kernels();
+  const NetworkLayer& network_layer(int number) const { return network_->layers[static_cast<std::size_t>(number)]; }
   bool asynchronous() const { return device_->kind() != DeviceKind::cpu; }
   int host_slots() const;
   void cut_activations(Cutter& cutter, LayerMemory& memory);
@@ -171,6 +178,9 @@ class StageMemory {
   std::span<std::byte> block_;
   MemoryBytes bytes_;
 };
+
+/// Of all layers of a chain, in their order.
+std::vector<ParameterSpec> chain_parameters(const Network& network, const LayerMemory& memory);
 
 /// True where some trained parameter lies at or before this layer's output: its gradient is needed.
 bool needs_output_gradient(const NetworkLayer& layer);

@@ -128,7 +128,7 @@ void StageRunner::lengthen(ActionKind kind, int step, std::int64_t micro_batch) 
 std::string_view StageRunner::step_name(ActionKind kind, int step) const {
   if (kind == ActionKind::update) return "update";
   const int at = position(kind, step);
-  return at == unit_.worker.layers() ? std::string_view("loss") : std::string_view(unit_.worker.layer(at).name);
+  return at == unit_.worker.layers() ? std::string_view("loss") : std::string_view(unit_.worker.name(at));
 }
 
 std::string StageRunner::step_label(ActionKind kind, int step) const {

@@ -32,9 +32,16 @@ StageWorker::StageWorker(const Network& network, int stage, int replica, const S
       facts_(memory_.host_facts()) {
   if (!facts_.empty()) queue_ = &static_cast<AsyncDevice&>(memory_.device()).make_queue();
   for (int position = 0; position < layers(); ++position) {
-    if (memory_.layers()[static_cast<std::size_t>(position)].layer == network.output_layer) loss_position_ = position;
+    const LayerMemory& memory = memory_.layers()[static_cast<std::size_t>(position)];
+    if (memory.last() == network.output_layer) loss_position_ = position;
+    std::string& name = names_.emplace_back();
+    for (const int number : memory.layers)
+      name += (name.empty() ? "" : "+") + network.layers[static_cast<std::size_t>(number)].name;
+    const std::vector<ParameterSpec> parameters = chain_parameters(network, memory);
+    trained_.push_back(
+        std::any_of(parameters.begin(), parameters.end(), [](const ParameterSpec& spec) { return spec.trained; }));
     LayerWiring& wiring = wiring_.emplace_back();
-    for (const int producer : layer(position).producers) wiring.producers.push_back(neighbour(producer, -1));
+    for (const int producer : first_layer(position).producers) wiring.producers.push_back(neighbour(producer, -1));
     for (const auto& [consumer, input] : layer(position).consumers)
       wiring.consumers.push_back(neighbour(consumer, input));
     wiring.inputs.resize(wiring.producers.size());
@@ -97,7 +104,11 @@ std::int64_t StageWorker::common_period() const {
 }
 
 const NetworkLayer& StageWorker::layer(int position) const {
-  return network_.layers[static_cast<std::size_t>(memory_.layers()[static_cast<std::size_t>(position)].layer)];
+  return network_.layers[static_cast<std::size_t>(memory_.layers()[static_cast<std::size_t>(position)].last())];
+}
+
+const NetworkLayer& StageWorker::first_layer(int position) const {
+  return network_.layers[static_cast<std::size_t>(memory_.layers()[static_cast<std::size_t>(position)].first())];
 }
 
 Tensor StageWorker::own_output(const LayerMemory& memory, const MicroBatch& micro_batch, Phase phase) const {
@@ -146,7 +157,7 @@ KernelCall StageWorker::call(int position, const MicroBatch& micro_batch, Mode m
   for (std::size_t i = 0; i < wiring.producers.size(); ++i) {
     wiring.inputs[i] = input(wiring.producers[i], micro_batch, phase);
     wiring.inputs[i].images = images;
-    wiring.input_gradients[i] = {nullptr, layer(position).input_shapes[i], images};
+    wiring.input_gradients[i] = {nullptr, first_layer(position).input_shapes[i], images};
     if (phase == Phase::backward && !memory.input_gradients[i].empty()) {
       wiring.input_gradients[i] = at(memory.input_gradients[i], sequence(micro_batch));
       wiring.input_gradients[i].images = images;
@@ -293,16 +304,14 @@ void StageWorker::input_gradients(int position, const MicroBatch& micro_batch, s
       memory_.device().accumulate(*queue_, input_gradient(wiring.consumers[i], micro_batch).data, sum.data, floats,
                                   i == 0);
   }
-  if (!what.needs_input_gradients) return;
+  if (!first_layer(position).needs_input_gradients) return;
   memory_.layers()[static_cast<std::size_t>(position)].kernel->input_gradients(
       call(position, micro_batch, Mode::train, epoch, Phase::backward));
 }
 
 void StageWorker::parameter_gradients(int position, const MicroBatch& micro_batch, std::uint32_t epoch) {
   LayerMemory& memory = memory_.layers()[static_cast<std::size_t>(position)];
-  if (std::none_of(layer(position).parameters.begin(), layer(position).parameters.end(),
-                   [](const ParameterSpec& spec) { return spec.trained; }))
-    return;
+  if (!trained_[static_cast<std::size_t>(position)]) return;
   KernelCall what = call(position, micro_batch, Mode::train, epoch, Phase::backward);
   what.parameter_gradients = memory.staging[place_];
   memory.kernel->parameter_gradients(what);
@@ -354,7 +363,7 @@ void StageWorker::fold_gradients() {
   for (const Fold& fold : folds_) add_staged(memory_.staging(fold.place), fold.first);
 }
 
-void StageWorker::fold_statistics(LayerMemory& memory, std::size_t position, int micro_batches) {
+void StageWorker::fold_statistics(LayerMemory& memory, int micro_batches) {
   if (memory.kernel->statistics_floats() == 0) return;
   for (int i = 0; i < micro_batches; ++i) {
     const int replica = share_.replica(i);
@@ -366,7 +375,7 @@ void StageWorker::fold_statistics(LayerMemory& memory, std::size_t position, int
     KernelCall fold;
     fold.queue = queue_;
     fold.parameters = memory.parameters;
-    fold.statistics = of.layers()[position].statistics[static_cast<std::size_t>(i)];
+    fold.statistics = of.layer(memory.last()).statistics[static_cast<std::size_t>(i)];
     fold.workspace = workspace_;
     memory.kernel->fold_statistics(fold);
   }
@@ -382,9 +391,8 @@ void StageWorker::update(int micro_batches, double learning_rate, std::uint64_t 
   }
   begin_version();
   updates_.clear();
-  for (std::size_t position = 0; position < memory_.layers().size(); ++position) {
-    LayerMemory& memory = memory_.layers()[position];
-    fold_statistics(memory, position, micro_batches);
+  for (LayerMemory& memory : memory_.layers()) {
+    fold_statistics(memory, micro_batches);
     for (std::size_t i = 0; i < memory.gradients.size(); ++i)
       if (memory.gradients[i].data)
         updates_.push_back({.queue = queue_,

@@ -43,7 +43,11 @@ class StageWorker {
 
   /// The stage's layers in execution order; positions count in it.
   int layers() const { return static_cast<int>(memory_.layers().size()); }
+  /// Of a chain that one kernel does (LayerMemory) the last one; first_layer(): the first.
   const NetworkLayer& layer(int position) const;
+  const NetworkLayer& first_layer(int position) const;
+  /// "conv1", "conv1+relu1+pool1".
+  const std::string& name(int position) const { return names_[static_cast<std::size_t>(position)]; }
   bool has_loss() const { return loss_position_ >= 0; }
   bool reads_network_input() const { return !memory_.network_inputs().empty(); }
   const ReplicaShare& share() const { return share_; }
@@ -146,7 +150,7 @@ class StageWorker {
   void begin_version();
   void add_staged(std::span<const float> more, bool first);
   std::span<const float> staged(int replica, std::size_t place) const;
-  void fold_statistics(LayerMemory& memory, std::size_t position, int micro_batches);
+  void fold_statistics(LayerMemory& memory, int micro_batches);
 
   const Network& network_;
   const StageMemories& memories_;
@@ -160,6 +164,8 @@ class StageWorker {
   int loss_position_ = -1;
   std::int64_t period_ = 1;          ///< micro-batches so far apart have the same slots of everything
   std::vector<LayerWiring> wiring_;  ///< one a position
+  std::vector<std::string> names_;   ///< likewise
+  std::vector<bool> trained_;        ///< likewise: has trained parameters
   std::vector<float> losses_;
   std::vector<std::int32_t> predicted_;
   WeightVersions weight_versions_ = WeightVersions::flush;

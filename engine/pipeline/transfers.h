@@ -29,11 +29,11 @@ void for_each_copy(const RunState& state, const MicroBatch& micro_batch, const T
     if (places.empty()) return;
     const auto place = static_cast<std::size_t>(micro_batch.index / share.replicas);
     copy_all(there.staging(place), places[place]);
-    for (std::size_t i = 0; i < memory.layers().size(); ++i) {
-      const auto index = static_cast<std::size_t>(micro_batch.index);
-      if (const auto statistics = there.layers()[i].statistics[index]; !statistics.empty())
-        copy_all(statistics, memory.layers()[i].statistics[index]);
-    }
+    // Kernels for chains of layers have no statistics, so that both devices have these layers by themselves.
+    const auto index = static_cast<std::size_t>(micro_batch.index);
+    for (const LayerMemory& layer : memory.layers())
+      if (!layer.statistics[index].empty())
+        copy_all(there.layer(layer.last()).statistics[index], layer.statistics[index]);
     return;
   }
   const auto sequence = static_cast<std::size_t>(share.sequence(micro_batch.batch, micro_batch.index));

@@ -51,7 +51,7 @@ class AvgPoolCpu final : public Kernel {
         const std::int64_t in_row = row * window_.stride.height - window_.before.height + y;
         if (in_row < 0 || in_row >= input_.height) continue;
         for (std::int64_t x = 0; x < window_.kernel.width; ++x) {
-          const Range inside =
+          const PositionRange inside =
               positions_inside(x, window_.stride.width, 1, window_.before.width, input_.width, output_.width);
           const std::int64_t first = in_row * input_.width - window_.before.width + x;
           for (std::int64_t i = inside.begin; i < inside.end; ++i)
@@ -78,6 +78,10 @@ class AvgPool final : public Layer {
     const double sums = static_cast<double>(output_shape(inputs).elements()) *
                         static_cast<double>(fit_pool(inputs[0], attributes_).taps());
     return {sums, sums, 0};
+  }
+
+  FusionPart fusion_part(const Shape& input, const Shape&) const override {
+    return PoolPart{.kind = PoolPart::Kind::average, .window = fit_pool(input, attributes_)};
   }
 
   std::unique_ptr<Kernel> make_kernel(DeviceKind kind, std::string_view, std::span<const Shape> inputs,

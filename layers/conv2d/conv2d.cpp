@@ -52,15 +52,21 @@ class Conv2d final : public Layer {
     return {2 * products, 2 * products, 2 * products};
   }
 
+  FusionPart fusion_part(const Shape& input, const Shape& output) const override {
+    return convolution(input, output);
+  }
+
   std::unique_ptr<Kernel> make_kernel(DeviceKind kind, std::string_view, std::span<const Shape> inputs,
                                       const Shape& output) const override {
-    const Convolution convolution{inputs[0], output, fit_window(inputs[0], kernel_, stride_, dilation_, padding_),
-                                  groups_, bias_};
-    if (kind == DeviceKind::cuda) return make_with_cuda(make_conv2d_cuda, convolution);
-    return make_conv2d_cpu(convolution);
+    if (kind == DeviceKind::cuda) return make_with_cuda(make_conv2d_cuda, convolution(inputs[0], output));
+    return make_conv2d_cpu(convolution(inputs[0], output));
   }
 
  private:
+  Convolution convolution(const Shape& input, const Shape& output) const {
+    return {input, output, fit_window(input, kernel_, stride_, dilation_, padding_), groups_, bias_};
+  }
+
   std::int64_t outputs_, groups_;
   Extent kernel_, stride_, dilation_;
   Padding padding_;

@@ -1,13 +1,10 @@
 #include "devices/cuda/launch.cuh"
 #include "layers/conv2d/conv2d.h"
-#include "layers/cuda/block_sum.cuh"
+#include "layers/cuda/partial_sums.cuh"
 #include "layers/cuda/window.cuh"
 
 namespace lenet_flow {
 namespace {
-
-/// Threads that sum one weight's gradient.
-constexpr unsigned weight_threads = 64;
 
 /// A Convolution, ready for kernels.
 struct ConvolutionSizes {
@@ -25,6 +22,17 @@ struct ConvolutionSizes {
   __device__ int taps() const { return window.rows.kernel * window.columns.kernel; }
 };
 
+/// x[row, column] of a plane; zero in the padding.
+__device__ float element_or_zero(const WindowAxes& window, const float* x, int row, int column) {
+  return window.rows.inside(row) && window.columns.inside(column)
+             ? x[std::int64_t{row} * window.columns.input + column]
+             : 0.0f;
+}
+
+/// Bits, which conv2d_chain_cuda.cu must give too: padding is a zero that is multiplied like any other element, and a
+/// gradient that is exactly zero contributes nothing to I and W, not even times infinity, so that a kernel that knows
+/// which ones are zero may skip them.
+
 /// A thread an output element: sums over (channel of the group, kernel row, kernel column), then adds the bias.
 __global__ void conv2d_forward(ConvolutionSizes sizes, const float* inputs, const float* weights, const float* biases,
                                float* outputs, std::int64_t count) {
@@ -40,14 +48,10 @@ __global__ void conv2d_forward(ConvolutionSizes sizes, const float* inputs, cons
     float sum = 0;
     for (int channel = 0; channel < sizes.group_inputs; ++channel) {
       for (int tap_row = 0; tap_row < rows.kernel; ++tap_row) {
-        const int in_row = rows.element(row, tap_row);
-        if (!rows.inside(in_row)) continue;
-        for (int tap_column = 0; tap_column < columns.kernel; ++tap_column) {
-          const int in_column = columns.element(column, tap_column);
-          if (columns.inside(in_column))
-            sum = fmaf(weight[tap_row * columns.kernel + tap_column],
-                       x[std::int64_t{in_row} * columns.input + in_column], sum);
-        }
+        for (int tap_column = 0; tap_column < columns.kernel; ++tap_column)
+          sum = fmaf(weight[tap_row * columns.kernel + tap_column],
+                     element_or_zero(sizes.window, x, rows.element(row, tap_row), columns.element(column, tap_column)),
+                     sum);
       }
       x += sizes.window.in_plane();
       weight += sizes.taps();
@@ -76,9 +80,9 @@ __global__ void conv2d_input_gradient(ConvolutionSizes sizes, const float* outpu
         if (row < 0) continue;
         for (int tap_column = 0; tap_column < columns.kernel; ++tap_column) {
           const int column = columns.position(in_column, tap_column);
-          if (column >= 0)
-            sum = fmaf(weight[tap_row * columns.kernel + tap_column], dy[std::int64_t{row} * columns.output + column],
-                       sum);
+          if (column < 0) continue;
+          const float gradient = dy[std::int64_t{row} * columns.output + column];
+          if (gradient != 0) sum = fmaf(weight[tap_row * columns.kernel + tap_column], gradient, sum);
         }
       }
       dy += sizes.window.out_plane();
@@ -88,42 +92,41 @@ __global__ void conv2d_input_gradient(ConvolutionSizes sizes, const float* outpu
   });
 }
 
-/// A block a weight: thread t of n sums positions t, t + n, ... of all images, in their order; then the block's sum.
-__global__ void conv2d_weight_gradient(ConvolutionSizes sizes, const float* inputs, const float* output_gradients,
-                                       float* weight_gradients, std::int64_t images) {
+/// A thread an element of a chunk's partial sum (blocks: y a chunk): a weight, or behind them a bias; sums over (image,
+/// row, column) of the output.
+__global__ void conv2d_parameter_gradient(ConvolutionSizes sizes, const float* inputs, const float* output_gradients,
+                                          std::int64_t images, ImageChunks cut, GradientArrays to, float* partial) {
+  const std::int64_t first = blockIdx.y * cut.images_per_chunk;
+  const std::int64_t last = first + cut.images_per_chunk < images ? first + cut.images_per_chunk : images;
   const WindowAxis rows = sizes.window.rows, columns = sizes.window.columns;
-  const int tap = static_cast<int>(blockIdx.x % sizes.taps()), filter = static_cast<int>(blockIdx.x / sizes.taps());
-  const int output = filter / sizes.group_inputs;
-  const int channel = output / sizes.group_outputs * sizes.group_inputs + filter % sizes.group_inputs;
-  const int tap_row = tap / columns.kernel, tap_column = tap % columns.kernel;
-  float sum = 0;
-  for (std::int64_t i = threadIdx.x; i < images * sizes.window.out_plane(); i += blockDim.x) {
-    const std::int64_t image = i / sizes.window.out_plane();
-    const int position = static_cast<int>(i % sizes.window.out_plane());
-    const int in_row = rows.element(position / columns.output, tap_row);
-    const int in_column = columns.element(position % columns.output, tap_column);
-    if (rows.inside(in_row) && columns.inside(in_column))
-      sum = fmaf(output_gradients[(image * sizes.outputs + output) * sizes.window.out_plane() + position],
-                 inputs[(image * sizes.inputs + channel) * sizes.window.in_plane() +
-                        std::int64_t{in_row} * columns.input + in_column],
-                 sum);
-  }
-  sum = block_sum(sum);
-  if (threadIdx.x == 0) weight_gradients[blockIdx.x] = sum;
+  for_each_element(to.elements(), [&](std::int64_t i) {
+    const bool is_bias = i >= to.weight_elements;
+    const int tap = static_cast<int>(i % sizes.taps()), filter = static_cast<int>(i / sizes.taps());
+    const int output = is_bias ? static_cast<int>(i - to.weight_elements) : filter / sizes.group_inputs;
+    const int channel = output / sizes.group_outputs * sizes.group_inputs + filter % sizes.group_inputs;
+    float sum = 0;
+    for (std::int64_t image = first; image < last; ++image) {
+      const float* dy = output_gradients + (image * sizes.outputs + output) * sizes.window.out_plane();
+      const float* x = inputs + (image * sizes.inputs + channel) * sizes.window.in_plane();
+      for (int row = 0; row < rows.output; ++row)
+        for (int column = 0; column < columns.output; ++column) {
+          const float gradient = dy[std::int64_t{row} * columns.output + column];
+          if (gradient == 0) continue;
+          sum = is_bias ? sum + gradient
+                        : fmaf(gradient,
+                               element_or_zero(sizes.window, x, rows.element(row, tap / columns.kernel),
+                                               columns.element(column, tap % columns.kernel)),
+                               sum);
+        }
+    }
+    if (partial)
+      partial[blockIdx.y * to.elements() + i] = sum;
+    else
+      *to.element(i) = sum;
+  });
 }
 
-/// A block an output channel, summed as conv2d_weight_gradient does.
-__global__ void conv2d_bias_gradient(ConvolutionSizes sizes, const float* output_gradients, float* bias_gradients,
-                                     std::int64_t images) {
-  const std::int64_t plane = sizes.window.out_plane();
-  float sum = 0;
-  for (std::int64_t i = threadIdx.x; i < images * plane; i += blockDim.x)
-    sum += output_gradients[(i / plane * sizes.outputs + blockIdx.x) * plane + i % plane];
-  sum = block_sum(sum);
-  if (threadIdx.x == 0) bias_gradients[blockIdx.x] = sum;
-}
-
-/// Direct convolution, no memory beside the tensors.
+/// Direct convolution.
 class Conv2dCuda final : public Kernel {
  public:
   explicit Conv2dCuda(const Convolution& convolution)
@@ -142,12 +145,20 @@ class Conv2dCuda final : public Kernel {
            call.parameters[0].data, call.input_gradients[0].data, count);
   }
 
+  std::size_t workspace_bytes(std::int64_t images, int) const override {
+    return partial_bytes(weights_ + (bias_ ? sizes_.outputs : 0), images, 1);
+  }
+
   void parameter_gradients(const KernelCall& call) override {
-    launch(*call.queue, "conv2d W", {static_cast<unsigned>(weights_), weight_threads}, conv2d_weight_gradient, sizes_,
-           call.inputs[0].data, call.output_gradient.data, call.parameter_gradients[0].data, call.images);
-    if (bias_)
-      launch(*call.queue, "conv2d W, bias", {static_cast<unsigned>(sizes_.outputs), weight_threads},
-             conv2d_bias_gradient, sizes_, call.output_gradient.data, call.parameter_gradients[1].data, call.images);
+    const GradientArrays to{call.parameter_gradients[0].data, bias_ ? call.parameter_gradients[1].data : nullptr,
+                            weights_, bias_ ? sizes_.outputs : 0};
+    const ImageChunks cut(to.elements(), call.images, 1);
+    float* partial = cut.chunks > 1 ? reinterpret_cast<float*>(call.workspace.data()) : nullptr;
+    LaunchShape shape = over_elements(to.elements());
+    shape.rows = static_cast<unsigned>(cut.chunks);
+    launch(*call.queue, "conv2d W", shape, conv2d_parameter_gradient, sizes_, call.inputs[0].data,
+           call.output_gradient.data, call.images, cut, to, partial);
+    if (partial) add_up(*call.queue, "conv2d W, sum", partial, cut.chunks, to);
   }
 
  private:

@@ -162,9 +162,13 @@ class Dense final : public Layer {
     return {2 * products, 2 * products, 2 * products};
   }
 
+  FusionPart fusion_part(const Shape& input, const Shape&) const override {
+    return DensePart{.inputs = input.channels, .outputs = outputs_, .bias = bias_};
+  }
+
   std::unique_ptr<Kernel> make_kernel(DeviceKind kind, std::string_view, std::span<const Shape> inputs,
                                       const Shape&) const override {
-    if (kind == DeviceKind::cuda) return make_with_cuda(make_dense_cuda, inputs[0].channels, outputs_, bias_);
+    if (kind == DeviceKind::cuda) return make_with_cuda(make_dense_cuda, DensePart{inputs[0].channels, outputs_, bias_}, ActivationPart{});
     return std::make_unique<DenseCpu>(inputs[0].channels, outputs_, bias_);
   }
 

@@ -4,10 +4,13 @@
 #include <memory>
 
 #include "devices/cuda_code.h"
+#include "layers/fusion_part.h"
 #include "layers/kernel.h"
 
 namespace lenet_flow {
 
-LENET_FLOW_CUDA_CODE std::unique_ptr<Kernel> make_dense_cuda(std::int64_t inputs, std::int64_t outputs, bool bias);
+/// A dense layer and its activation.
+LENET_FLOW_CUDA_CODE std::unique_ptr<Kernel> make_dense_cuda(const DensePart& dense,
+                                                             const ActivationPart& activation);
 
 }  // namespace lenet_flow

@@ -48,8 +48,9 @@ class DenseCuda final : public Kernel {
 
 }  // namespace
 
-std::unique_ptr<Kernel> make_dense_cuda(std::int64_t inputs, std::int64_t outputs, bool bias) {
-  return std::make_unique<DenseCuda>(inputs, outputs, bias);
+std::unique_ptr<Kernel> make_dense_cuda(const DensePart& dense, const ActivationPart& activation) {
+  if (activation.kind != ActivationPart::Kind::identity) return nullptr;
+  return std::make_unique<DenseCuda>(dense.inputs, dense.outputs, dense.bias);
 }
 
 }  // namespace lenet_flow

@@ -36,6 +36,11 @@ class LeakyRelu final : public ElementwiseLayer {
  public:
   explicit LeakyRelu(double slope) : ElementwiseLayer(2, 2), slope_(static_cast<float>(slope)) {}
 
+  FusionPart fusion_part(const Shape&, const Shape&) const override {
+    if (slope_ < 0) return {};
+    return ActivationPart{.kind = ActivationPart::Kind::leaky_relu, .slope = slope_};
+  }
+
   std::unique_ptr<Kernel> make_kernel(DeviceKind kind, std::string_view, std::span<const Shape>,
                                       const Shape&) const override {
     if (kind == DeviceKind::cuda) return make_with_cuda(make_leaky_relu_cuda, slope_);

@@ -67,7 +67,7 @@ class MaxPoolCpu final : public Kernel {
     }
   }
 
-  void take_tap(const float* from, std::int64_t offset, Range inside, float* to, std::int32_t* places) const {
+  void take_tap(const float* from, std::int64_t offset, PositionRange inside, float* to, std::int32_t* places) const {
     for (std::int64_t i = inside.begin; i < inside.end; ++i) {
       const std::int64_t place = offset + i * window_.stride.width;
       const float value = from[place];
@@ -79,7 +79,7 @@ class MaxPoolCpu final : public Kernel {
 
   Shape input_, output_;
   Window window_;
-  std::vector<Range> inside_;  ///< for each column of the kernel, the outputs whose tap lies in the image
+  std::vector<PositionRange> inside_;  ///< for each column of the kernel, the outputs whose tap lies in the image
 };
 
 class MaxPool final : public Layer {
@@ -94,6 +94,10 @@ class MaxPool final : public Layer {
   Flops flops(std::span<const Shape> inputs) const override {
     const double outputs = static_cast<double>(output_shape(inputs).elements());
     return {outputs * static_cast<double>(fit_pool(inputs[0], attributes_).taps()), outputs, 0};
+  }
+
+  FusionPart fusion_part(const Shape& input, const Shape&) const override {
+    return PoolPart{.kind = PoolPart::Kind::maximum, .window = fit_pool(input, attributes_)};
   }
 
   std::unique_ptr<Kernel> make_kernel(DeviceKind kind, std::string_view, std::span<const Shape> inputs,

@@ -25,6 +25,10 @@ class Relu final : public ElementwiseLayer {
  public:
   Relu() : ElementwiseLayer(1, 1) {}
 
+  FusionPart fusion_part(const Shape&, const Shape&) const override {
+    return ActivationPart{.kind = ActivationPart::Kind::relu};
+  }
+
   std::unique_ptr<Kernel> make_kernel(DeviceKind kind, std::string_view, std::span<const Shape>,
                                       const Shape&) const override {
     if (kind == DeviceKind::cuda) return make_with_cuda(make_relu_cuda);

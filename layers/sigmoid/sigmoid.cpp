@@ -40,6 +40,10 @@ class Sigmoid final : public ElementwiseLayer {
     return folded_ ? Flops{} : ElementwiseLayer::flops(inputs);
   }
 
+  FusionPart fusion_part(const Shape&, const Shape&) const override {
+    return ActivationPart{.kind = folded_ ? ActivationPart::Kind::identity : ActivationPart::Kind::sigmoid};
+  }
+
   std::unique_ptr<Kernel> make_kernel(DeviceKind kind, std::string_view, std::span<const Shape>,
                                       const Shape&) const override {
     if (kind == DeviceKind::cuda) return make_with_cuda(make_sigmoid_cuda, folded_);

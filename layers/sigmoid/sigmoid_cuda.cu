@@ -1,15 +1,10 @@
 #include "layers/sigmoid/sigmoid.h"
 
+#include "layers/cuda/activation.cuh"
 #include "layers/cuda/elementwise.cuh"
 
 namespace lenet_flow {
 namespace {
-
-/// y = 1 / (1 + e^-x), dy/dx = y (1 - y).
-struct SigmoidFunction {
-  __device__ float output(float x) const { return 1.0f / (1.0f + expf(-x)); }
-  __device__ float gradient(float, float y, float dy) const { return dy * (y * (1.0f - y)); }
-};
 
 /// A sigmoid whose mathematics the loss does: logit in, logit out.
 struct FoldedSigmoidFunction {

@@ -23,6 +23,10 @@ class Tanh final : public ElementwiseLayer {
  public:
   Tanh() : ElementwiseLayer(1, 3) {}
 
+  FusionPart fusion_part(const Shape&, const Shape&) const override {
+    return ActivationPart{.kind = ActivationPart::Kind::tanh};
+  }
+
   std::unique_ptr<Kernel> make_kernel(DeviceKind kind, std::string_view, std::span<const Shape>,
                                       const Shape&) const override {
     if (kind == DeviceKind::cuda) return make_with_cuda(make_tanh_cuda);

@@ -8,7 +8,6 @@
 #include <concepts>
 #include <cstdint>
 #include <cstring>
-#include <source_location>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -30,7 +29,7 @@ inline const cuda_emulation::Index3 &threadIdx = cuda_emulation::place.thread, &
 inline const cuda_emulation::Extent3 &blockDim = cuda_emulation::place.block_extent,
                                      &gridDim = cuda_emulation::place.grid_extent;
 
-inline void __syncthreads(const std::source_location& site = std::source_location::current()) {
+inline void __syncthreads(const cuda_emulation::Site& site = cuda_emulation::Site::current()) {
   cuda_emulation::synchronize_threads(site);
 }
 
@@ -60,7 +59,7 @@ class Shared {
 };
 
 template <typename T>
-T shuffle(unsigned mask, T value, unsigned source, const std::source_location& site) {
+T shuffle(unsigned mask, T value, unsigned source, const cuda_emulation::Site& site) {
   static_assert(sizeof(T) <= sizeof(std::uint64_t) && std::is_arithmetic_v<T>);
   std::uint64_t bits = 0;
   std::memcpy(&bits, &value, sizeof(T));
@@ -73,17 +72,17 @@ T shuffle(unsigned mask, T value, unsigned source, const std::source_location& s
 
 // Shuffles of whole warps. A lane that would read beyond the warp gets its own value.
 template <typename T>
-T __shfl_sync(unsigned mask, T value, int source, const std::source_location& site = std::source_location::current()) {
+T __shfl_sync(unsigned mask, T value, int source, const cuda_emulation::Site& site = cuda_emulation::Site::current()) {
   return cuda_emulation::shuffle(mask, value, static_cast<unsigned>(source) % 32, site);
 }
 template <typename T>
 T __shfl_xor_sync(unsigned mask, T value, int lanes,
-                  const std::source_location& site = std::source_location::current()) {
+                  const cuda_emulation::Site& site = cuda_emulation::Site::current()) {
   return cuda_emulation::shuffle(mask, value, (cuda_emulation::lane() ^ static_cast<unsigned>(lanes)) % 32, site);
 }
 template <typename T>
 T __shfl_down_sync(unsigned mask, T value, unsigned distance,
-                   const std::source_location& site = std::source_location::current()) {
+                   const cuda_emulation::Site& site = cuda_emulation::Site::current()) {
   const unsigned lane = cuda_emulation::lane();
   return cuda_emulation::shuffle(mask, value, lane + distance < 32 ? lane + distance : lane, site);
 }

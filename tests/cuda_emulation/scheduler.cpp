@@ -16,12 +16,10 @@ namespace {
 
 constexpr unsigned warp_lanes = 32, most_threads = 1024;
 
-std::string text_of(const std::source_location& site) {
-  return std::string(site.file_name()) + ":" + std::to_string(site.line());
-}
+std::string text_of(const Site& site) { return std::string(site.file_name()) + ":" + std::to_string(site.line()); }
 
-bool same_place(const std::source_location& a, const std::source_location& b) {
-  return a.line() == b.line() && a.column() == b.column() && std::string_view(a.file_name()) == b.file_name();
+bool same_place(const Site& a, const Site& b) {
+  return a.line() == b.line() && std::string_view(a.file_name()) == b.file_name();
 }
 
 struct Worker;
@@ -37,7 +35,7 @@ struct Thread {
   enum class State { unstarted, runs, at_barrier, at_shuffle, ended };
   State state = State::unstarted;
   Worker* worker = nullptr;
-  std::source_location site;  ///< of the barrier or shuffle
+  Site site;  ///< of the barrier or shuffle
 };
 
 struct Warp {
@@ -49,8 +47,8 @@ struct Warp {
 class Scheduler {
  public:
   void run_grid(const Extent3& grid, const Extent3& block, void (*body)(void*), void* context);
-  void synchronize(const std::source_location& site);
-  std::uint64_t shuffle(unsigned mask, std::uint64_t bits, unsigned source, const std::source_location& site);
+  void synchronize(const Site& site);
+  std::uint64_t shuffle(unsigned mask, std::uint64_t bits, unsigned source, const Site& site);
   void set_seed(std::uint64_t seed) {
     in_order_ = seed == 0;
     random_.seed(static_cast<std::mt19937::result_type>(seed));
@@ -69,7 +67,7 @@ class Scheduler {
   void run_block();
   void start_or_resume();
   unsigned take_ready();
-  void wait(Thread::State state, const std::source_location& site);
+  void wait(Thread::State state, const Site& site);
   void release(unsigned first, unsigned count, const char* what);
   std::string what_all_wait_for() const;
   template <typename Numbers>
@@ -185,7 +183,7 @@ unsigned Scheduler::take_ready() {
   return thread;
 }
 
-void Scheduler::wait(Thread::State state, const std::source_location& site) {
+void Scheduler::wait(Thread::State state, const Site& site) {
   const unsigned self = running;
   threads_[self].state = state;
   threads_[self].site = site;
@@ -202,7 +200,7 @@ void Scheduler::release(unsigned first, unsigned count, const char* what) {
   }
 }
 
-void Scheduler::synchronize(const std::source_location& site) {
+void Scheduler::synchronize(const Site& site) {
   threads_[running].site = site;
   if (++at_barrier_ == threads_in_block_) {
     at_barrier_ = 0;
@@ -212,7 +210,7 @@ void Scheduler::synchronize(const std::source_location& site) {
   wait(Thread::State::at_barrier, site);
 }
 
-std::uint64_t Scheduler::shuffle(unsigned mask, std::uint64_t bits, unsigned source, const std::source_location& site) {
+std::uint64_t Scheduler::shuffle(unsigned mask, std::uint64_t bits, unsigned source, const Site& site) {
   const unsigned first = running / warp_lanes * warp_lanes, own_lane = running % warp_lanes;
   Warp& warp = warps_[running / warp_lanes];
   if (mask != 0xFFFFFFFF || first + warp_lanes > threads_in_block_) {
@@ -260,9 +258,9 @@ void run_grid(const Extent3& grid, const Extent3& block, void (*body)(void*), vo
 
 unsigned lane() { return scheduler.running % warp_lanes; }
 
-void synchronize_threads(const std::source_location& site) { scheduler.synchronize(site); }
+void synchronize_threads(const Site& site) { scheduler.synchronize(site); }
 
-std::uint64_t shuffle(unsigned mask, std::uint64_t bits, unsigned source, const std::source_location& site) {
+std::uint64_t shuffle(unsigned mask, std::uint64_t bits, unsigned source, const Site& site) {
   return scheduler.shuffle(mask, bits, source, site);
 }
 

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <source_location>
 #include <stdexcept>
 
 namespace cuda_emulation {
@@ -12,6 +11,18 @@ namespace cuda_emulation {
 class Problem : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
+};
+
+/// A place in the source, as std::source_location, which not every compiler that reads this has.
+struct Site {
+  const char* file = "";
+  unsigned number = 0;
+
+  static constexpr Site current(const char* of_file = __builtin_FILE(), unsigned of_line = __builtin_LINE()) {
+    return {of_file, of_line};
+  }
+  const char* file_name() const { return file; }
+  unsigned line() const { return number; }
 };
 
 /// As CUDA's.
@@ -45,10 +56,10 @@ struct Place {
 inline Place place;
 
 /// __syncthreads() at `site`.
-void synchronize_threads(const std::source_location& site);
+void synchronize_threads(const Site& site);
 
 /// A warp's shuffle at `site`: gives `bits` to the warp and returns those of lane `source`, when all lanes have come.
-std::uint64_t shuffle(unsigned mask, std::uint64_t bits, unsigned source, const std::source_location& site);
+std::uint64_t shuffle(unsigned mask, std::uint64_t bits, unsigned source, const Site& site);
 /// The running thread's number in its warp.
 unsigned lane();
 

@@ -113,7 +113,7 @@ TEST_CASE("positions_inside counts the positions whose tap reads the image") {
         for (const std::int64_t input : {1, 3, 8})
           for (const std::int64_t output : {1, 2, 5})
             for (std::int64_t tap = 0; tap < 4; ++tap) {
-              const Range range = positions_inside(tap, stride, dilation, before, input, output);
+              const PositionRange range = positions_inside(tap, stride, dilation, before, input, output);
               CHECK(range.begin <= range.end);
               CHECK(range.end <= output);
               for (std::int64_t position = 0; position < output; ++position) {

