@@ -61,6 +61,9 @@ class AsyncDevice : public Device {
   /// Writes the device's clock, in nanoseconds, to pinned host memory when the queue comes to it.
   virtual void stamp(WorkQueue& queue, std::int64_t* at) = 0;
 
+  /// Lets copies from and to another device of this kind go straight, where the machine can do that; else they go
+  /// through host memory. For set-up: may wait.
+  virtual void reach(AsyncDevice& other) = 0;
   /// Zeroed pinned host memory that lives as long as the device; kernels of the device may read and write it as it is.
   /// For set-up: may wait. Throws std::bad_alloc.
   virtual std::byte* allocate_host(std::size_t bytes) = 0;

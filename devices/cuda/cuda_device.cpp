@@ -193,6 +193,19 @@ void CudaDevice::copy(WorkQueue& queue, const float* from, float* to, std::int64
 
 void CudaDevice::stamp(WorkQueue& queue, std::int64_t* at) { stamp_on_gpu(static_cast<CudaQueue&>(queue), at); }
 
+void CudaDevice::reach(AsyncDevice& other) {
+  const int peer = static_cast<CudaDevice&>(other).gpu();
+  int can = 0;
+  if (peer == gpu() || cudaDeviceCanAccessPeer(&can, gpu(), peer) != cudaSuccess || !can) return;
+  check_cuda(cudaSetDevice(gpu()), "choosing a GPU");
+  const cudaError_t result = cudaDeviceEnablePeerAccess(peer, 0);
+  if (result == cudaErrorPeerAccessAlreadyEnabled) {
+    cudaGetLastError();  // or the next check would find it
+    return;
+  }
+  check_cuda(result, "letting a GPU reach another's memory");
+}
+
 std::byte* CudaDevice::allocate_host(std::size_t bytes) {
   bytes = std::max<std::size_t>(bytes, 64);
   void* block = nullptr;

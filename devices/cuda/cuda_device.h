@@ -52,6 +52,7 @@ class CudaDevice final : public AsyncDevice {
   void play(Recording& recording, WorkQueue& queue) override;
   void copy(WorkQueue& queue, const float* from, float* to, std::int64_t floats) override;
   void stamp(WorkQueue& queue, std::int64_t* at) override;
+  void reach(AsyncDevice& other) override;
   std::byte* allocate_host(std::size_t bytes) override;
   std::unique_ptr<PinnedMemory> pin(std::span<std::byte> memory) override;
   void finish(WorkQueue& queue) override;

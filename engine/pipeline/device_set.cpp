@@ -90,6 +90,10 @@ DeviceSet::DeviceSet(const GraphFile& file, std::vector<std::string>& warnings) 
       if (!entry.mapped_to.empty()) results_[i].why = "--map " + entry.name + "=" + entry.mapped_to;
     }
   }
+  for (const auto& a : devices_)
+    for (const auto& b : devices_)
+      if (a != b && a->kind() == DeviceKind::cuda && b->kind() == DeviceKind::cuda)
+        static_cast<AsyncDevice&>(*a).reach(static_cast<AsyncDevice&>(*b));
   share_turns(warnings);
 }
 
@@ -113,9 +117,8 @@ void DeviceSet::place_on_cpu(const DeviceEntry& entry, const GraphFile& file, De
   std::vector<int> cores;
   if (!entry.mapped_to.empty()) {
     if (entry.mapped_to != "cpu")
-      throw MissingError(
-          fmt::format("--map {}={}: {}; '--map {}=cpu' puts it on a CPU core", entry.name, entry.mapped_to,
-                      find_gpus().why_no(0), entry.name));
+      throw MissingError(fmt::format("--map {}={}: {}; '--map {}=cpu' puts it on a CPU core", entry.name,
+                                     entry.mapped_to, find_gpus().why_no(0), entry.name));
     count = 1;
   } else if (entry.kind != DeviceKind::cpu) {
     const std::string why = find_gpus().why_no(entry.index);

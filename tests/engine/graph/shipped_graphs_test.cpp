@@ -57,8 +57,8 @@ Network shipped_network(const std::string& name, GraphFile* read = nullptr) {
 TEST_CASE("Every file that should ship does, is right, named after itself and begins with its purpose") {
   CHECK(shipped() == std::set<std::string>{"busy", "lenet5", "lenet5_channel_split", "lenet5_cifar",
                                            "lenet5_data_parallel", "lenet5_four_stages", "lenet5_hybrid",
-                                           "lenet5_two_cores", "lenet5_zero_bubble", "residual_mnist", "seed_cnn",
-                                           "split_conv_gpu", "wide_cnn"});
+                                           "lenet5_two_cores", "lenet5_two_gpus", "lenet5_zero_bubble",
+                                           "residual_mnist", "seed_cnn", "split_conv_gpu", "wide_cnn"});
   for (const std::string& name : shipped()) {
     CAPTURE(name);
     GraphFile file;

@@ -1,6 +1,6 @@
 #include <doctest/doctest.h>
 
-#include "engine/pipeline/run_error.h"
+#include "devices/async_device.h"
 #include "tests/engine/pipeline/rig.h"
 
 using namespace lenet_flow;
@@ -8,8 +8,12 @@ using namespace lenet_flow::test;
 
 namespace {
 
-constexpr const char* devices =
-    R"("g": {"kind": "cuda", "index": 0}, "h": {"kind": "cuda", "index": 0}, "c": {"kind": "cpu", "cores": 1})";
+/// Two GPUs, where there are two, and a CPU core.
+std::string devices() {
+  const int second = count_cuda_devices() > 1 ? 1 : 0;
+  return R"("g": {"kind": "cuda", "index": 0}, "h": {"kind": "cuda", "index": )" + std::to_string(second) +
+         R"(}, "c": {"kind": "cpu", "cores": 1})";
+}
 
 std::string layer(const std::string& fields, const std::string& device) {
   return "{" + fields + R"(, "device": ")" + device + R"("})";
@@ -36,7 +40,7 @@ std::string layers(const std::vector<std::string>& place) {
 }
 
 std::string graph(const std::vector<std::string>& place, const std::string& pipeline) {
-  return graph_text(devices, layers(place), pipeline);
+  return graph_text(devices(), layers(place), pipeline);
 }
 
 }  // namespace
