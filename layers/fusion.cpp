@@ -2,8 +2,8 @@
 
 #include <optional>
 
-#include "layers/conv2d/conv2d_chain.h"
 #include "devices/cuda_code.h"
+#include "layers/conv2d/conv2d_chain.h"
 #include "layers/dense/dense.h"
 
 namespace lenet_flow {
@@ -23,7 +23,9 @@ class AddPart {
   explicit AddPart(Chain& chain) : chain_(&chain) {}
 
   bool operator()(std::monostate) const { return false; }
-  bool operator()(const Convolution& convolution) const { return is_first() && (chain_->convolution = convolution, true); }
+  bool operator()(const Convolution& convolution) const {
+    return is_first() && (chain_->convolution = convolution, true);
+  }
   bool operator()(const DensePart& dense) const { return is_first() && (chain_->dense = dense, true); }
   bool operator()(const ActivationPart& activation) const {
     return !is_first() && !chain_->activation && !chain_->pool && (chain_->activation = activation, true);

@@ -19,8 +19,8 @@ struct FusionLayer {
 
 /// One kernel for a chain of layers, each of which has one input, the output of the one before, and whose output nobody
 /// else reads: a convolution or a dense layer, then an activation, then (after a convolution) a pool, each of the last
-/// two where it is there, and reshaping layers before a dense layer and anywhere behind it. What the layers are they say
-/// themselves (Layer::fusion_part()). Null where there is none: for other chains, other kinds of device, and
+/// two where it is there, and reshaping layers before a dense layer and anywhere behind it. What the layers are they
+/// say themselves (Layer::fusion_part()). Null where there is none: for other chains, other kinds of device, and
 /// convolutions that are too large.
 ///
 /// A call of it has the first layer's input, the last one's output and the parameters of all layers in their order;

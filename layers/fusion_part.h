@@ -29,7 +29,8 @@ struct DensePart {
 /// The elements stay where they are in the standard layout, only their shape is another.
 struct ReshapePart {};
 
-/// What a layer is, for those who would compute it together with its neighbours; std::monostate: nothing that they know.
+/// What a layer is, for those who would compute it together with its neighbours; std::monostate: nothing that they
+/// know.
 using FusionPart = std::variant<std::monostate, Convolution, DensePart, ActivationPart, PoolPart, ReshapePart>;
 
 }  // namespace lenet_flow

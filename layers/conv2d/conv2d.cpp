@@ -52,9 +52,7 @@ class Conv2d final : public Layer {
     return {2 * products, 2 * products, 2 * products};
   }
 
-  FusionPart fusion_part(const Shape& input, const Shape& output) const override {
-    return convolution(input, output);
-  }
+  FusionPart fusion_part(const Shape& input, const Shape& output) const override { return convolution(input, output); }
 
   std::unique_ptr<Kernel> make_kernel(DeviceKind kind, std::string_view, std::span<const Shape> inputs,
                                       const Shape& output) const override {

@@ -10,11 +10,11 @@ namespace lenet_flow {
 /// The sizes of a chain convolution, activation, pool. A pool's window is a cell of `cell` x `cell` elements of the
 /// convolution's output; without a pool a cell is what one thread computes.
 struct ChainSizes {
-  int inputs, height, width;               ///< of the input
-  int outputs, rows, columns;              ///< of the convolution
+  int inputs, height, width;   ///< of the input
+  int outputs, rows, columns;  ///< of the convolution
   int kernel_rows, kernel_columns;
-  int before_rows, before_columns;         ///< padding
-  int cell, cell_rows, cell_columns;       ///< cells of a plane: with a pool, those of its output
+  int before_rows, before_columns;    ///< padding
+  int cell, cell_rows, cell_columns;  ///< cells of a plane: with a pool, those of its output
   PoolPart::Kind pool;
   ActivationFunction activation;
 
@@ -38,7 +38,8 @@ struct ChainSaved {
   static std::size_t bytes(const ChainSizes& sizes, std::int64_t images) {
     const auto count = static_cast<std::size_t>(images * sizes.outputs);
     if (sizes.pool == PoolPart::Kind::maximum) return count * static_cast<std::size_t>(sizes.cells());
-    if (sizes.pool == PoolPart::Kind::average) return count * static_cast<std::size_t>(sizes.positions()) * sizeof(float);
+    if (sizes.pool == PoolPart::Kind::average)
+      return count * static_cast<std::size_t>(sizes.positions()) * sizeof(float);
     return 0;
   }
   ChainSaved(const ChainSizes& sizes, std::span<std::byte> saved)

@@ -24,9 +24,8 @@ struct ConvolutionSizes {
 
 /// x[row, column] of a plane; zero in the padding.
 __device__ float element_or_zero(const WindowAxes& window, const float* x, int row, int column) {
-  return window.rows.inside(row) && window.columns.inside(column)
-             ? x[std::int64_t{row} * window.columns.input + column]
-             : 0.0f;
+  return window.rows.inside(row) && window.columns.inside(column) ? x[std::int64_t{row} * window.columns.input + column]
+                                                                  : 0.0f;
 }
 
 /// Bits, which conv2d_chain_cuda.cu must give too: padding is a zero that is multiplied like any other element, and a

@@ -168,7 +168,8 @@ class Dense final : public Layer {
 
   std::unique_ptr<Kernel> make_kernel(DeviceKind kind, std::string_view, std::span<const Shape> inputs,
                                       const Shape&) const override {
-    if (kind == DeviceKind::cuda) return make_with_cuda(make_dense_cuda, DensePart{inputs[0].channels, outputs_, bias_}, ActivationPart{});
+    if (kind == DeviceKind::cuda)
+      return make_with_cuda(make_dense_cuda, DensePart{inputs[0].channels, outputs_, bias_}, ActivationPart{});
     return std::make_unique<DenseCpu>(inputs[0].channels, outputs_, bias_);
   }
 

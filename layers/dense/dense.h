@@ -10,7 +10,6 @@
 namespace lenet_flow {
 
 /// A dense layer and its activation.
-LENET_FLOW_CUDA_CODE std::unique_ptr<Kernel> make_dense_cuda(const DensePart& dense,
-                                                             const ActivationPart& activation);
+LENET_FLOW_CUDA_CODE std::unique_ptr<Kernel> make_dense_cuda(const DensePart& dense, const ActivationPart& activation);
 
 }  // namespace lenet_flow

@@ -30,9 +30,7 @@ class Flatten final : public Layer {
   Flops flops(std::span<const Shape>) const override { return {}; }
   double tolerance() const override { return 0; }
 
-  FusionPart fusion_part(const Shape&, const Shape&) const override {
-    return ReshapePart{};
-  }
+  FusionPart fusion_part(const Shape&, const Shape&) const override { return ReshapePart{}; }
 
   std::unique_ptr<Kernel> make_kernel(DeviceKind kind, std::string_view, std::span<const Shape>,
                                       const Shape&) const override {
