@@ -10,6 +10,7 @@
 #include <ctime>
 #include <map>
 #include <random>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -67,9 +68,9 @@ class SlowOptimizer final : public Optimizer {
   std::vector<std::string> state_names() const override { return inner_.state_names(); }
   double learning_rate() const override { return inner_.learning_rate(); }
   double flops() const override { return inner_.flops(); }
-  void update(DeviceKind kind, const UpdateCall& call) const override {
-    inner_.update(kind, call);
-    busy_for(a_parameter_);
+  void update_all(DeviceKind kind, std::span<const UpdateCall> calls) const override {
+    inner_.update_all(kind, calls);
+    busy_for(a_parameter_ * static_cast<Nanoseconds>(calls.size()));
   }
 
  private:
